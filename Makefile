@@ -1,0 +1,23 @@
+# Everything sets itself up: a virtual environment, the dependencies, an embedded PostgreSQL.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint clean
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
+	touch $@
+
+demo: $(VENV)/.ready
+	$(VENV)/bin/mcp-weir demo
+
+test: $(VENV)/.ready lint
+	$(RUN) -m pytest -q
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check proxy server tests
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,1 @@
+"""The admin room; see docs/architecture.md."""

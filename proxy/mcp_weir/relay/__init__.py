@@ -1,0 +1,1 @@
+"""The relay room; see docs/architecture.md."""

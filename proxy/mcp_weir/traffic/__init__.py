@@ -1,0 +1,1 @@
+"""The traffic room; see docs/architecture.md."""
