@@ -1,0 +1,111 @@
+"""The spool: what was written is read back once whole, whatever happened to the writer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mcp_weir.spool import counters, reader
+from mcp_weir.spool.writer import SpoolWriter
+from mcp_weir.traffic.facts import Closed, Opened
+
+KILLED_WRITER = """
+import sys
+from pathlib import Path
+from mcp_weir.spool.writer import SpoolWriter
+from mcp_weir.traffic.facts import Closed, Opened
+w = SpoolWriter(Path(sys.argv[1]), service="s", instance="i", key_id="k")
+n = 0
+while True:
+    w.seen(7)
+    w.offer([Opened(exchange=n, wall_us=1, mono_us=1, http_method="POST"), Closed(exchange=n, at_us=1, closed_by="complete")], 7)
+    print(n, flush=True)
+    n += 1
+"""
+
+
+def make_writer(root: Path, **limits: int) -> SpoolWriter:
+    return SpoolWriter(root, service="s", instance="i", key_id="k", **limits)
+
+
+def line(number: int) -> list:
+    return [
+        Opened(exchange=number, wall_us=1, mono_us=1, http_method="POST"),
+        Closed(exchange=number, at_us=5, closed_by="complete", status=200),
+    ]
+
+
+def exchanges(root: Path) -> list[int]:
+    return [facts[0].exchange for s in reader.scan(root) for _, facts in s.read(0, 1 << 30).lines]
+
+
+def test_round_trip_across_rotation(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path, segment_bytes=2_000)
+    for number in range(100):
+        assert writer.offer(line(number), 3)
+    segments = reader.scan(tmp_path)
+    assert len(segments) > 3
+    assert exchanges(tmp_path) == list(range(100))
+    assert [s.is_final() for s in segments] == [True] * (len(segments) - 1) + [False]
+    assert reader.stream_is_live(tmp_path, writer.stream)
+    writer.close()
+    assert not reader.stream_is_live(tmp_path, writer.stream)
+
+
+def test_small_reads_meet_at_their_offsets(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    for number in range(50):
+        writer.offer(line(number), 3)
+    (segment,) = reader.scan(tmp_path)
+    offset, seen = 0, []
+    while (chunk := segment.read(offset, 333)).end_offset != offset:
+        seen += [facts[0].exchange for _, facts in chunk.lines]
+        offset = chunk.end_offset
+    assert seen == list(range(50))
+    writer.close()
+
+
+def test_a_torn_tail_is_left_out_and_damage_is_named(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    for number in range(3):
+        writer.offer(line(number), 3)
+    writer.close()
+    (segment,) = reader.scan(tmp_path)
+    data = bytearray(segment.path.read_bytes())
+    rows = bytes(data).split(b"\n")
+    data[len(rows[0]) + 20] ^= 1
+    segment.path.write_bytes(bytes(data)[:-4])
+    chunk = segment.read(0, 1 << 20)
+    assert [facts[0].exchange for _, facts in chunk.lines] == [1]
+    assert len(chunk.damaged) == 1
+    assert chunk.torn == len(rows[3]) - 3
+
+
+def test_kill_9_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    time.sleep(1)
+    os.kill(child.pid, signal.SIGKILL)
+    said = child.stdout.read().split(b"\n")
+    child.stdout.close()
+    child.wait()
+    last = int(said[-2])
+    kept = exchanges(tmp_path)
+    assert last > 100
+    assert kept == list(range(len(kept))) and len(kept) > last
+    (folder,) = tmp_path.iterdir()
+    count = counters.read_counts(folder / "counts")[7]
+    assert count.spooled in (len(kept), len(kept) - 1)  # killed between the write and its count
+    assert reader.scan(tmp_path)[0].is_final()
+
+
+def test_a_full_spool_drops_and_counts_exactly_then_resumes(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path, spool_max=0)
+    for number in range(5):
+        writer.seen(9)
+        assert not writer.offer(line(number), 9)
+    count = counters.read_counts(tmp_path / str(writer.stream) / "counts")[9]
+    assert (count.seen, count.spooled, count.dropped) == (5, 0, {"spool_full": 5})
+    writer.close()
