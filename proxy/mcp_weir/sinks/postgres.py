@@ -120,7 +120,7 @@ class PostgresSink:
                 self._rest(conn, batch)
             return len(batch.rows)
         except psycopg.Error as error:
-            if (error.sqlstate or "")[:2] not in POISON_CLASSES:
+            if not _blames_a_row(error):
                 raise
         return self._write_carefully(conn, batch)
 
@@ -140,7 +140,7 @@ class PostgresSink:
                 _copy_rows(conn, rows)
             return len(rows)
         except psycopg.Error as error:
-            if (error.sqlstate or "")[:2] not in POISON_CLASSES:
+            if not _blames_a_row(error):
                 raise
             if len(rows) == 1:
                 raw = msgspec.json.encode(dataclasses.asdict(rows[0]))
@@ -189,6 +189,13 @@ class PostgresSink:
                     "INSERT INTO weir.quarantine_rows (service, instance, raw, reason) VALUES (%s, %s, %s, %s)",
                     batch.quarantine,
                 )
+
+
+def _blames_a_row(error: psycopg.Error) -> bool:
+    """By SQLSTATE class; psycopg's own adapters refuse a NUL with a DataError that carries none."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.DataError)
+    return error.sqlstate[:2] in POISON_CLASSES
 
 
 def load_open(conn: psycopg.Connection, streams: Iterable[uuid.UUID]) -> list[ExchangeState]:

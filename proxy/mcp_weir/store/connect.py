@@ -1,0 +1,46 @@
+"""Connections to Postgres, with every timeout set: a frozen server must not freeze us."""
+
+import re
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from mcp_weir.errors import StoreError, UsageError
+
+_TIMEOUTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": "-c statement_timeout=30000 -c lock_timeout=10000",
+    "application_name": "mcp-weir",
+}
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+
+
+def parse(url: str) -> str:
+    """The URL as it came; UsageError when libpq cannot parse it."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise UsageError(
+            f"the database URL cannot be parsed ({mask(str(error)).strip()}); write postgresql://user@host:5432/name"
+        ) from None
+    return url
+
+
+def mask(text: str) -> str:
+    """The text with passwords of URLs and conninfo strings replaced."""
+    return _PASSWORD.sub(lambda m: f"{m[1]}***@" if m[1] else f"{m[2]}***", text)
+
+
+def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
+    """A connection without prepared statements (PgBouncer). Raises StoreError in one sentence."""
+    parse(url)
+    try:
+        return psycopg.connect(url, autocommit=autocommit, prepare_threshold=None, **_TIMEOUTS)
+    except psycopg.OperationalError as error:
+        said = mask(str(error)).strip().splitlines()[-1]
+        raise StoreError(f"cannot reach the database at {mask(url)}: {said}") from None
