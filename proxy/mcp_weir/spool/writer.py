@@ -47,7 +47,8 @@ class SpoolWriter:
             self._counters = Counters(self._dir / COUNTS)
             self._rotate()
         except OSError as error:
-            raise SpoolError(f"cannot write the spool in {root}: {error.strerror}; check its owner and space") from error
+            why = f"cannot write the spool in {root}: {error.strerror}; check its owner and space"
+            raise SpoolError(why) from error
 
     def seen(self, minute: int) -> None:
         """Count an exchange on an MCP path at its opening."""

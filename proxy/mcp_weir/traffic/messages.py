@@ -96,6 +96,7 @@ def answer_of(
     result = (_typed(message.result, _Result) or _Result()) if error is None else _Result()
     meta = result.meta if isinstance(result.meta, dict) else {}
     begins = asked is not None and asked.method == "initialize" and error is None and session_id is not None
+    keep = reading.keep_session_ids
     server = result.serverInfo or meta.get(_META + "serverInfo")
     failed = bool(bytes(message.error))
     return Answer(
@@ -113,7 +114,7 @@ def answer_of(
         server=_identity(server, None),
         protocol_version=clean(result.protocolVersion, 32),
         session=_session(reading, session_id) if begins and session_id is not None else None,
-        session_id=session_id.decode("ascii", "replace") if begins and session_id and reading.keep_session_ids else None,
+        session_id=session_id.decode("ascii", "replace") if begins and session_id and keep else None,
         tools=_tools(reading, result.tools) if asked and asked.method == "tools/list" else None,
     )
 
