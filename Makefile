@@ -3,14 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: test lint clean
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
 	touch $@
-
-demo: $(VENV)/.ready
-	$(VENV)/bin/mcp-weir demo
 
 test: $(VENV)/.ready lint
 	$(RUN) -m pytest -q

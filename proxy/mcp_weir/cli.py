@@ -95,7 +95,7 @@ def recorder(database_url: str | None, data_dir: Path) -> None:
     run_recorder(connect.parse(database_url), data_dir)
 
 
-def _reading(view: str, order: str) -> Any:
+def _reading(view: str) -> Any:
     @DATABASE
     @DATA_DIR
     @click.option("--limit", default=50, type=click.IntRange(1))
@@ -106,7 +106,7 @@ def _reading(view: str, order: str) -> Any:
 
         url, stop = _database(database_url, data_dir)
         try:
-            click.echo(reports.render(url, view, order, since=since, limit=limit, as_json=as_json))
+            click.echo(reports.render(url, view, since=since, limit=limit, as_json=as_json))
         finally:
             stop()
 
@@ -124,13 +124,13 @@ def _database(database_url: str | None, data_dir: Path) -> tuple[str, Any]:
     return server.start(), server.stop
 
 
-for _name, _order, _help in (
-    ("sessions", "last_seen_at", "Who came."),
-    ("requests", "started_at", "What was asked, and how it ended."),
-    ("streams", "opened_at", "Standing streams."),
-    ("coverage", "minute", "Exchanges seen against stored, by minute."),
+for _name, _help in (
+    ("sessions", "Who came."),
+    ("requests", "What was asked, and how it ended."),
+    ("streams", "Standing streams."),
+    ("coverage", "Exchanges seen against stored, by minute."),
 ):
-    cli.command(_name, help=_help)(_reading(_name, _order))
+    cli.command(_name, help=_help)(_reading(_name))
 
 
 @cli.group()

@@ -28,7 +28,10 @@ class Keys:
         return hmac.digest(self._secret, message, "sha256")[:16]
 
     def _session_key(self, session_id: bytes) -> uuid.UUID:
-        return uuid.UUID(bytes=self.digest("session", session_id), version=8)
+        value = bytearray(self.digest("session", session_id))
+        value[6] = value[6] & 0x0F | 0x80  # version 8, RFC 9562; uuid.UUID(version=) knows 1 to 5 only
+        value[8] = value[8] & 0x3F | 0x80
+        return uuid.UUID(bytes=bytes(value))
 
     def _principal_key(self, credential: bytes) -> bytes:
         return self.digest("principal", credential)

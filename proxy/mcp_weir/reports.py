@@ -5,13 +5,11 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
-from psycopg import sql
-from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
 from mcp_weir.errors import UsageError
-from mcp_weir.store import connect
+from mcp_weir.store import reads
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHOWN = {
@@ -23,14 +21,10 @@ _SHOWN = {
 }
 
 
-def render(url: str, view: str, order: str, *, since: str | None, limit: int, as_json: bool) -> str:
+def render(url: str, view: str, *, since: str | None, limit: int, as_json: bool) -> str:
     """The newest rows of a public view. Raises UsageError for a bad `since`, StoreError when unreachable."""
     after = _after(since)
-    query = sql.SQL("SELECT * FROM weir.{} WHERE {} >= %s ORDER BY {} DESC LIMIT %s").format(
-        sql.Identifier(view), sql.Identifier(order), sql.Identifier(order)
-    )
-    with connect.connect(url) as conn, conn.cursor(row_factory=dict_row) as cur:
-        found = cur.execute(query, (after, limit)).fetchall()
+    found = reads.newest(url, view, after=after, limit=limit)
     if as_json:
         return json.dumps([{k: _plain(v) for k, v in row.items()} for row in found], default=str)
     table = Table(*_SHOWN[view])

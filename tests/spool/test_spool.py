@@ -20,7 +20,8 @@ w = SpoolWriter(Path(sys.argv[1]), service="s", instance="i", key_id="k")
 n = 0
 while True:
     w.seen(7)
-    w.offer([Opened(exchange=n, wall_us=1, mono_us=1, http_method="POST"), Closed(exchange=n, at_us=1, closed_by="complete")], 7)
+    opened = Opened(exchange=n, wall_us=1, mono_us=1, http_method="POST")
+    w.offer([opened, Closed(exchange=n, at_us=1, closed_by="complete")], 7)
     print(n, flush=True)
     n += 1
 """

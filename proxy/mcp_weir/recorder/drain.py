@@ -29,6 +29,7 @@ from mcp_weir.sinks.postgres import (
     load_open,
 )
 from mcp_weir.spool import counters, reader
+from mcp_weir.spool.segment import SegmentHeader
 from mcp_weir.store import connect, migrate
 from mcp_weir.traffic.facts import Heartbeat
 
@@ -166,7 +167,7 @@ class Recorder:
                 self._joiner.interrupt(stream)
         return False
 
-    def _housekeep(self, batch: Batch, headers: dict[uuid.UUID, reader.SegmentHeader]) -> None:
+    def _housekeep(self, batch: Batch, headers: dict[uuid.UUID, SegmentHeader]) -> None:
         self._next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
         self._joiner.expire(int((time.time() - self._idle_window.total_seconds()) * 1e6))
         for stream, header in headers.items():

@@ -25,6 +25,7 @@ _HOP_BY_HOP = frozenset(  # RFC 9110 7.6.1
 )
 _AUTO = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 _LIMIT = 64 * 1024
+_REST = 8 << 20
 _SWEEP_S = 0.05
 _OPEN_AFTER_US = 100_000
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -72,7 +73,7 @@ class Relay:
         )
         self._session._retry_connection = False  # a proxy repeats nothing, not even a GET
         server = web.Server(
-            self._handle, handler_cancellation=True, auto_decompress=False, access_log=None,  # type: ignore[arg-type]
+            self._handle, handler_cancellation=True, auto_decompress=False, access_log=None,
             max_line_size=_LIMIT, max_field_size=_LIMIT, keepalive_timeout=75,
         )
         self._server = server
@@ -161,6 +162,8 @@ class Relay:
                 if request.transport is not None:
                     request.transport.abort()  # never a clean end for what was cut
                 return response
+            if body is not None:  # what the upstream never took is still the client's word: read it, bounded
+                await _read_rest(request, watch)
             return _bad_gateway(watch, error)
         finally:
             watch.close("client")
@@ -262,6 +265,20 @@ async def _body(request: web.BaseRequest, watch: _Watch) -> Any:
         watch.see("request_chunk", chunk)
         yield chunk
     watch.see("request_end")
+
+
+async def _read_rest(request: web.BaseRequest, watch: _Watch) -> None:
+    left = _REST
+    try:
+        async with asyncio.timeout(1):
+            async for chunk in request.content.iter_any():
+                watch.see("request_chunk", chunk)
+                left -= len(chunk)
+                if left < 0:
+                    return
+            watch.see("request_end")
+    except (TimeoutError, ConnectionError, aiohttp.ClientError, RuntimeError):
+        return
 
 
 def _response(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -24,7 +24,9 @@ class SseDecoder:
         self._rest = b""
         self._skipping = False
         self._start = True
-        self._clear()
+        self._data: list[bytes] | None = None
+        self._id: bytes | None = None
+        self._event, self._size, self._oversized = "", 0, False
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that end in this chunk."""
@@ -64,8 +66,5 @@ class SseDecoder:
             self._id = value[:1024]
 
     def _clear(self) -> None:
-        self._data: list[bytes] | None = None
-        self._event = ""
-        self._id: bytes | None = None
-        self._size = 0
-        self._oversized = False
+        self._data, self._id = None, None
+        self._event, self._size, self._oversized = "", 0, False

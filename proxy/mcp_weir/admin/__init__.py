@@ -1,1 +1,0 @@
-"""The admin room; see docs/architecture.md."""
