@@ -19,12 +19,14 @@ ROOMS = {
     "admin": {"dashboard", "store", "errors"},
     "reports": {"store", "errors"},
     "config": {"errors"},
+    "doctor": {"config", "errors", "store"},
+    "dashboard": {"store", "errors"},
     "keys": {"errors"},
     "errors": set(),
     "log": set(),
     "demo": {"errors"},
 }
-LIBRARIES = {"aiohttp": {"relay", "admin", "dashboard", "app"}, "psycopg": {"store", "recorder", "sinks"}}
+LIBRARIES = {"aiohttp": {"relay", "admin", "dashboard", "app", "doctor"}, "psycopg": {"store", "recorder", "sinks"}}
 
 
 def room_of(path: Path) -> str:
@@ -52,6 +54,8 @@ def test_a_room_opens_only_its_own_doors(path: Path) -> None:
         assert "cli" not in ours
     if room not in ("cli", "__main__"):
         assert "app" not in ours
+    if room in ROOMS:
+        assert "config" not in ours or "config" in ROOMS[room]
     for library, allowed in LIBRARIES.items():
         if any(name.split(".")[0] == library for name in names):
             assert room in allowed | {"app", "supervisor", "cli"}

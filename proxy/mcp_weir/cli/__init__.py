@@ -1,0 +1,90 @@
+"""The command line (click). A command's module is loaded when it runs: start-up stays quick."""
+
+import importlib
+import sys
+
+import click
+
+from mcp_weir.errors import UsageError, WeirError
+
+COMMANDS = {
+    "up": "run:up",
+    "relay": "run:relay",
+    "recorder": "run:recorder",
+    "dashboard": "run:dashboard",
+    "demo": "demo:demo",
+    "sessions": "read:sessions",
+    "session": "read:session",
+    "requests": "read:requests",
+    "tools": "read:tools",
+    "clients": "read:clients",
+    "streams": "read:streams",
+    "coverage": "read:coverage",
+    "tail": "read:tail",
+    "report": "read:report",
+    "status": "read:status",
+    "export": "read:export",
+    "doctor": "check:doctor",
+    "settings": "check:settings",
+    "db": "db:db",
+    "spool": "spool:spool",
+}
+SUMMARIES = {
+    "up": "Start relay workers and the recorder; restart what dies.",
+    "relay": "The relay alone: forwards and spools.",
+    "recorder": "The recorder alone: spool to Postgres, and the admin port.",
+    "dashboard": "The dashboard alone.",
+    "demo": "Example server, weir and real MCP clients; something to look at.",
+    "sessions": "Who came.",
+    "session": "One session: everything in it, in order.",
+    "requests": "What was asked, and how it ended.",
+    "tools": "Tools: volume, latency, errors.",
+    "clients": "Clients and the revisions they speak.",
+    "streams": "Standing streams.",
+    "coverage": "Exchanges seen against stored, by minute.",
+    "tail": "Requests as they end.",
+    "report": "The whole picture on one screen.",
+    "status": "How recording fares, and what is wrong.",
+    "export": "Requests as JSONL, CSV or Parquet.",
+    "doctor": "Look for what will not work.",
+    "settings": "Every setting, as Markdown.",
+    "db": "The database: migrate, status, prune, url, ...",
+    "spool": "What waits on disk.",
+}
+
+
+class Lazy(click.Group):
+    """A group that knows its commands' names and imports one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(f"mcp_weir.cli.{module}"), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mcp-weir")
+def cli() -> None:
+    """A reverse-proxy sidecar that measures MCP traffic as it flows past."""
+
+
+def main() -> None:
+    """The entry point: one sentence for what goes wrong, no traceback."""
+    try:
+        cli()
+    except WeirError as error:
+        click.echo(f"mcp-weir: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:  # `mcp-weir requests | head`
+        sys.stderr.close()
+        sys.exit(0)
