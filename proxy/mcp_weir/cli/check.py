@@ -15,9 +15,10 @@ def doctor(settings: Settings, as_json: bool) -> None:
     """Look for what will not work: upstream, port, database, disk, key, limits. Exit 1 if something does not."""
     import json
 
-    from mcp_weir import app, doctor
+    from mcp_weir import doctor
+    from mcp_weir.app.checks import database_url
 
-    checks = doctor.examine(settings, app.database_url(settings))
+    checks = doctor.examine(settings, database_url(settings))
     if as_json:
         click.echo(json.dumps([{"check": c.name, "ok": c.ok, "says": c.says} for c in checks]))
     else:

@@ -16,16 +16,19 @@ EVERYTHING = ("relay", "recorder", "admin", "database", "up")
 @with_settings(*EVERYTHING)
 def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
-    from mcp_weir import app, doctor, log
+    from mcp_weir import doctor, log
+    from mcp_weir.app import checks
     from mcp_weir.supervisor import Supervisor
 
     log.configure(settings.log_level)
-    _, path = app.check(settings)
+    _, path = checks.check(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(settings, app.bind_workers(settings), app.bind_admin(settings), app.database_url(settings))
+    supervisor = Supervisor(
+        settings, checks.bind_workers(settings), checks.bind_admin(settings), checks.database_url(settings)
+    )
 
     def ready() -> None:
-        click.echo(app.welcome(settings, path, supervisor.database_url))
+        click.echo(checks.welcome(settings, path, supervisor.database_url))
         sys.stdout.flush()
         for warning in doctor.warnings(settings.upstream or "", settings.listen, settings.upstream_host, sys.argv):
             click.echo(f"mcp-weir: warning: {warning}", err=True)
@@ -38,12 +41,14 @@ def up(settings: Settings) -> None:
 @click.option("--listen-fd", type=int, default=None, hidden=True)
 def relay(settings: Settings, listen_fd: int | None) -> None:
     """The relay alone: forwards and spools."""
-    from mcp_weir import app, log
+    from mcp_weir import log
+    from mcp_weir.app import checks
+    from mcp_weir.app.relay import run_relay
 
     log.configure(settings.log_level)
-    app.check(settings)
-    sock = socket.socket(fileno=listen_fd) if listen_fd is not None else app.bind_workers(settings)[0]
-    app.run_relay(settings, sock)
+    checks.check(settings)
+    sock = socket.socket(fileno=listen_fd) if listen_fd is not None else checks.bind_workers(settings)[0]
+    run_relay(settings, sock)
 
 
 @click.command()
@@ -51,27 +56,31 @@ def relay(settings: Settings, listen_fd: int | None) -> None:
 @click.option("--admin-fd", type=int, default=None, hidden=True)
 def recorder(settings: Settings, admin_fd: int | None) -> None:
     """The recorder alone: spool to Postgres, and the admin port."""
-    from mcp_weir import app, log
+    from mcp_weir import log
+    from mcp_weir.app import checks
+    from mcp_weir.app.recorder import run_recorder
 
     log.configure(settings.log_level)
-    url = app.database_url(settings)
+    url = checks.database_url(settings)
     if url is None:
         raise UsageError("the recorder alone needs --database-url, WEIR_DATABASE_URL or libpq's PG* variables")
-    sock = socket.socket(fileno=admin_fd) if admin_fd is not None else app.bind_admin(settings)
-    app.run_recorder(settings, url, sock)
+    sock = socket.socket(fileno=admin_fd) if admin_fd is not None else checks.bind_admin(settings)
+    run_recorder(settings, url, sock)
 
 
 @click.command()
 @with_settings("admin", "database")
 def dashboard(settings: Settings) -> None:
     """The dashboard alone, over a database that a recorder elsewhere fills."""
-    from mcp_weir import app, log
+    from mcp_weir import log
+    from mcp_weir.app import checks
+    from mcp_weir.app.dashboard import run_dashboard
 
     log.configure(settings.log_level)
     with database(settings) as url:
-        sock = app.bind_admin(settings)
+        sock = checks.bind_admin(settings)
         if sock is None:
             raise UsageError("--admin off leaves nothing to serve; give HOST:PORT")
         click.echo(f"mcp-weir: dashboard on http://{settings.admin}/")
         sys.stdout.flush()
-        app.run_dashboard(settings, url, sock)
+        run_dashboard(settings, url, sock)

@@ -33,6 +33,8 @@ class Opened(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="opened")
     connection: int = 0  # the client's TCP connection, numbered within the worker's life
     connection_seq: int = 0  # nth exchange on that connection
     resumes: bytes | None = None  # keyed hash of Last-Event-ID
+    handle: bytes | None = None  # keyed hash of the configured handle header
+    proxied: bool = False  # a trusted proxy stands before us: one connection may carry many clients
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +66,8 @@ class Request(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="request
     state_hash: bytes | None = None  # MRTR: hash of requestState in a retry
     input_keys: tuple[str, ...] | None = None  # MRTR: keys answered (sorted)
     task: bytes | None = None  # hash of the task id this request is about
+    wants_task: bool = False  # 2025-11-25: the `task` param asks for a task
+    handle: bytes | None = None  # keyed hash of the configured handle argument
     flags: tuple[str, ...] = ()
 
 
@@ -100,6 +104,15 @@ class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer")
     task: bytes | None = None  # hash of a task id handed out
     task_status: str | None = None
     tools: tuple[ToolShown, ...] | None = None
+
+
+class Assigned(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="assigned"):
+    """The server named the session of this exchange outside an initialize answer: HTTP+SSE's `endpoint` event."""
+
+    at_us: int
+    session: uuid.UUID
+    session_source: str = "endpoint"
+    session_id: str | None = None  # raw, only where asked for
 
 
 class Cancel(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
@@ -142,7 +155,7 @@ class Heartbeat(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="heart
     wall_us: int
 
 
-Fact = Opened | Request | Answer | Cancel | EventIds | Closed | Heartbeat
+Fact = Opened | Request | Answer | Assigned | Cancel | EventIds | Closed | Heartbeat
 Line = list[Fact]
 
 

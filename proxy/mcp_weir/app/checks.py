@@ -1,23 +1,12 @@
-"""The composition root: what a relay worker, a recorder process and a dashboard are made of."""
+"""What has to be true before anything starts: the upstream's URL, sockets, the database's URL; and the welcome."""
 
-import asyncio
 import os
-import signal
 import socket
-import threading
-import time
 from urllib.parse import urlsplit
-
-import uvloop
 
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
-from mcp_weir.keys import Keys, load_or_create
-from mcp_weir.recorder.drain import Recorder
-from mcp_weir.relay.server import Relay, RelaySettings
-from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.store import connect
-from mcp_weir.traffic.reading import Reading
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
@@ -97,64 +86,3 @@ def welcome(settings: Settings, path: str, url: str) -> str:
         f'  Cursor, mcp.json  {{"mcpServers": {{"NAME": {{"url": "{here}"}}}}}}',
     ]
     return "\n".join(lines)
-
-
-def run_relay(settings: Settings, sock: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    origin, path = check(settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    service = settings.service or urlsplit(origin).netloc
-    keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)
-    writer = SpoolWriter(
-        settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
-        key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
-    )
-    relay = Relay(_relay_settings(settings, origin, _reading(settings, keys, path)), writer.offer, writer.seen)
-    try:
-        uvloop.run(_serve(relay, sock, writer))
-    finally:
-        writer.close()
-
-
-def _reading(settings: Settings, keys: Keys, path: str) -> Reading:
-    return Reading(
-        keys,
-        mcp_paths=settings.mcp_path or (path, "/sse", "/messages/"),
-        body_limit=settings.body_limit,
-        keep_session_ids=settings.keep_session_ids,
-    )
-
-
-def _relay_settings(settings: Settings, origin: str, reading: Reading) -> RelaySettings:
-    return RelaySettings(
-        origin, reading, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout
-    )
-
-
-async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await relay.start(sock)
-    while not stop.is_set():
-        writer.heartbeat(time.time_ns() // 1000)
-        try:
-            await asyncio.wait_for(stop.wait(), 1)
-        except TimeoutError:
-            continue
-    await relay.drain()
-
-
-def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> None:
-    """Drain the spool until SIGTERM or SIGINT; serve the admin port meanwhile."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    spool = settings.data_dir / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
-    Recorder(url, spool, idle_window_s=settings.idle_window).run(stop)
-
-
-def run_dashboard(settings: Settings, url: str, admin: socket.socket) -> None:
-    """Serve the admin port alone until SIGTERM or SIGINT."""
-    raise UsageError("the dashboard is not built yet")

@@ -1,0 +1,62 @@
+"""A relay worker, composed: keys, spool writer, relay."""
+
+import asyncio
+import signal
+import socket
+import time
+from urllib.parse import urlsplit
+
+import uvloop
+
+from mcp_weir.app.checks import check
+from mcp_weir.config import Settings
+from mcp_weir.keys import Keys, load_or_create
+from mcp_weir.relay.server import Relay, RelaySettings
+from mcp_weir.spool.writer import SpoolWriter
+from mcp_weir.traffic.reading import Reading
+
+
+def run_relay(settings: Settings, sock: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    origin, path = check(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    service = settings.service or urlsplit(origin).netloc
+    keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)
+    writer = SpoolWriter(
+        settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
+        key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
+    )
+    relay = Relay(_relay_settings(settings, origin, _reading(settings, keys, path)), writer.offer, writer.seen)
+    try:
+        uvloop.run(_serve(relay, sock, writer))
+    finally:
+        writer.close()
+
+
+def _reading(settings: Settings, keys: Keys, path: str) -> Reading:
+    return Reading(
+        keys,
+        mcp_paths=settings.mcp_path or (path, "/sse", "/messages/"),
+        body_limit=settings.body_limit,
+        keep_session_ids=settings.keep_session_ids,
+    )
+
+
+def _relay_settings(settings: Settings, origin: str, reading: Reading) -> RelaySettings:
+    return RelaySettings(
+        origin, reading, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout
+    )
+
+
+async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await relay.start(sock)
+    while not stop.is_set():
+        writer.heartbeat(time.time_ns() // 1000)
+        try:
+            await asyncio.wait_for(stop.wait(), 1)
+        except TimeoutError:
+            continue
+    await relay.drain()
