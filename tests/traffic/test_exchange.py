@@ -71,3 +71,23 @@ def test_depth_and_poison_are_malformed_not_raised() -> None:
 def test_what_lies_beneath_the_mcp_path_is_another_resource() -> None:
     assert is_mcp_path(READING, "/mcp") and is_mcp_path(READING, "/mcp/")
     assert not is_mcp_path(READING, "/mcp/.well-known/openid-configuration")
+
+
+def test_what_the_relay_asks_an_exchange() -> None:
+    def fed(body: bytes) -> Exchange:
+        exchange = Exchange(READING, 1, RequestHead("POST", "/mcp", "", (), None, 1, 0, proxied=True), 1, 0)
+        exchange.request_chunk(body, 1)
+        exchange.request_end(2)
+        return exchange
+
+    assert fed(CALL).error_id == b'"1"'
+    for body in (b"", b"[" + CALL + b"]", b'{"method":"m"}', b"no JSON", b'{"id":1,"result":{}}'):
+        assert fed(body).error_id is None
+    exchange = fed(CALL)
+    assert not exchange.at_event_boundary
+    exchange.response_head(200, ((b"content-type", b"text/event-stream"),), 3)
+    assert exchange.at_event_boundary
+    (opened, *_) = exchange.response_chunk(EVENTS, 4)
+    assert exchange.at_event_boundary and opened.proxied
+    exchange.response_chunk(b"data: {", 4)
+    assert not exchange.at_event_boundary

@@ -30,6 +30,7 @@ class RequestHead:
     client_addr: str | None
     connection: int
     connection_seq: int
+    proxied: bool = False
 
 
 class _CancelParams(msgspec.Struct):
@@ -67,6 +68,17 @@ class Exchange:
         self._events = self._notifications = self._progress = self._server_requests = self._messages = 0
         self._flags: set[str] = set()
         self._done = False
+        self._error_id: bytes | None = None
+
+    @property
+    def error_id(self) -> bytes | None:
+        """The JSON-RPC id, as it came, that an error answer to this exchange must carry; None: no single request."""
+        return self._error_id
+
+    @property
+    def at_event_boundary(self) -> bool:
+        """The response is an SSE stream and what has been seen of it ends between two events."""
+        return self._sse is not None and self._sse.between_events
 
     @property
     def complete(self) -> bool:
@@ -102,6 +114,8 @@ class Exchange:
         batch = body.lstrip()[:1] == b"["
         for message, size in found:
             self._message(message, size, mono_us, sender="client", in_batch=batch)
+        if not batch and found[0][0].is_request and len(bytes(found[0][0].id)) <= 1024:
+            self._error_id = bytes(found[0][0].id)
         if found and not self._requests:
             self._flags.add("notification_only")
         self._check_hints()
@@ -184,19 +198,21 @@ class Exchange:
             protocol_version=clean(version.decode("latin-1"), 32) if version else None,
             principal_key=keys.principal_key(credential) if credential else None, client_addr=head.client_addr,
             user_agent=clean(agent.decode("utf-8", "replace")) if agent else None, connection=head.connection,
-            connection_seq=head.connection_seq,
+            connection_seq=head.connection_seq, proxied=head.proxied,
             resumes=keys.digest("event-id", resumes) if resumes is not None else None,
         )
 
     def _events_in(self, sse: SseDecoder, data: bytes, mono_us: int) -> list[Fact]:
         before = len(self._new)
         for event in sse.feed(data):
+            if event.data is None:
+                continue
             self._events += 1
             if self._first_event is None:
                 self._first_event = mono_us - self._opened_us
             if event.oversized:
                 self._flags.add("oversized")
-            elif event.event == "message" and event.data:
+            elif event.data and event.event == "message":
                 found = read_messages(event.data)
                 if isinstance(found, Malformed):
                     self._flags.add("malformed")
