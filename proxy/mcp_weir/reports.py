@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mcp_weir.errors import UsageError
-from mcp_weir.store import reads
+from mcp_weir.store import views
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHOWN = {
@@ -24,7 +24,7 @@ _SHOWN = {
 def render(url: str, view: str, *, since: str | None, limit: int, as_json: bool) -> str:
     """The newest rows of a public view. Raises UsageError for a bad `since`, StoreError when unreachable."""
     after = _after(since)
-    found = reads.newest(url, view, after=after, limit=limit)
+    found = views.newest(url, view, after=after, limit=limit)
     if as_json:
         return json.dumps([{k: _plain(v) for k, v in row.items()} for row in found], default=str)
     table = Table(*_SHOWN[view])

@@ -42,5 +42,21 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=autocommit, prepare_threshold=None, **_TIMEOUTS)
     except psycopg.OperationalError as error:
-        said = mask(str(error)).strip().splitlines()[-1]
-        raise StoreError(f"cannot reach the database at {mask(url)}: {said}") from None
+        raise _unreachable(url, error) from None
+
+
+async def reading(url: str) -> psycopg.AsyncConnection:
+    """A connection for `store.reads`: read-only, UTC, statements at most 30 s. Raises StoreError in one sentence."""
+    parse(url)
+    options = _TIMEOUTS["options"] + " -c default_transaction_read_only=on -c TimeZone=UTC -c jit=off"
+    try:
+        return await psycopg.AsyncConnection.connect(
+            url, autocommit=True, prepare_threshold=None, **{**_TIMEOUTS, "options": options}
+        )
+    except psycopg.OperationalError as error:
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, error: psycopg.Error) -> StoreError:
+    said = mask(str(error)).strip().splitlines()[-1]
+    return StoreError(f"cannot reach the database at {mask(url)}: {said}")

@@ -1,4 +1,4 @@
-"""Reads of the public views."""
+"""The newest rows of a public view, as they are."""
 
 from datetime import datetime
 
