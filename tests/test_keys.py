@@ -1,11 +1,15 @@
 """Keyed hashes: stable, separated by service, kept in a file of its own."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from mcp_weir.errors import UsageError
-from mcp_weir.keys import Keys, load_or_create
+from mcp_weir.keys import Keys, key_id, load_all, load_or_create
 
 
 def test_a_session_key_is_stable_and_of_its_service() -> None:
@@ -13,12 +17,43 @@ def test_a_session_key_is_stable_and_of_its_service() -> None:
     assert one.session_key(b"id") == Keys(b"k" * 32, "a").session_key(b"id")
     assert one.session_key(b"id") != two.session_key(b"id")
     assert one.session_key(b"id").version == 8
+    assert one.digest("event-id", b"id") != one.digest("args", b"id")
 
 
 def test_the_key_file_is_made_once_and_private(tmp_path: Path) -> None:
-    secret = load_or_create(tmp_path / "key")
-    assert load_or_create(tmp_path / "key") == secret
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(UsageError):
+    path = tmp_path / "data" / "key"
+    secret = load_or_create(path)
+    assert load_or_create(path) == secret
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(path.parent) == ["key"]
+
+
+@pytest.mark.parametrize("held", [b"", b"short", b"zz" * 32, b"ab" * 31, b"ab" * 32 + b"\nab"])
+def test_what_is_no_key_is_said_so(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "key").write_bytes(held)
+    with pytest.raises(UsageError, match="not an mcp-weir key file"):
         load_or_create(tmp_path / "key")
+
+
+def test_a_new_first_line_rotates_and_the_old_key_is_still_found(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    old = load_or_create(path)
+    path.write_text("11" * 32 + "\n" + path.read_text())
+    assert load_all(path) == (b"\x11" * 32, old)
+    assert key_id(old) != key_id(load_or_create(path))
+    path.write_bytes(b"r" * 32)
+    assert load_all(path) == (b"r" * 32,)
+
+
+def test_workers_that_start_at_once_read_one_whole_key(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from mcp_weir.keys import load_or_create\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time())); print(load_or_create(Path(sys.argv[1])).hex())"
+    )
+    start = str(time.time() + 1.0)
+    path = str(tmp_path / "key")
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, path, start], stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    said = {child.communicate(timeout=30)[0].strip() for child in running}
+    assert len(said) == 1 and said == {load_or_create(tmp_path / "key").hex()}

@@ -88,7 +88,8 @@ class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer")
     direction: str  # who had asked the request this answers: client | server
     jsonrpc_id: str
     member: int | None = None
-    outcome: str = "ok"  # ok | tool_error | rpc_error | input_required
+    outcome: str = "ok"  # ok | tool_error | rpc_error | input_required | http_error (a JSON-RPC error that names no
+    # request, under a failing status: the transport refused, as with a lost session)
     error_code: int | None = None
     error_message: str | None = None
     size: int = 0  # bytes of the JSON-RPC message
@@ -102,16 +103,30 @@ class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer")
     state_hash: bytes | None = None  # MRTR: hash of requestState handed out
     input_keys: tuple[str, ...] | None = None  # MRTR: keys asked for (sorted)
     task: bytes | None = None  # hash of a task id handed out
-    task_status: str | None = None
+    task_status: str | None = None  # working | input_required | completed | failed | cancelled
+    task_outcome: str | None = None  # of the work itself, where this answer carries its end: ok | tool_error | rpc_error
     tools: tuple[ToolShown, ...] | None = None
 
 
+class TaskSeen(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="task"):
+    """notifications/tasks (extension) or notifications/tasks/status (2025-11-25) passed."""
+
+    at_us: int
+    direction: str  # whose request the task works on: client | server
+    task: bytes
+    task_status: str | None = None
+    task_outcome: str | None = None
+
+
 class Assigned(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="assigned"):
-    """The server named the session of this exchange outside an initialize answer: HTTP+SSE's `endpoint` event."""
+    """The server named the session of this exchange outside an initialize answer: HTTP+SSE's `endpoint` event.
+
+    With source `header`: the response to an `initialize` whose answer has not come in this exchange.
+    """
 
     at_us: int
     session: uuid.UUID
-    session_source: str = "endpoint"
+    session_source: str = "endpoint"  # endpoint | header
     session_id: str | None = None  # raw, only where asked for
 
 
@@ -155,7 +170,7 @@ class Heartbeat(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="heart
     wall_us: int
 
 
-Fact = Opened | Request | Answer | Assigned | Cancel | EventIds | Closed | Heartbeat
+Fact = Opened | Request | Answer | TaskSeen | Assigned | Cancel | EventIds | Closed | Heartbeat
 Line = list[Fact]
 
 
