@@ -104,7 +104,7 @@ class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer")
     input_keys: tuple[str, ...] | None = None  # MRTR: keys asked for (sorted)
     task: bytes | None = None  # hash of a task id handed out
     task_status: str | None = None  # working | input_required | completed | failed | cancelled
-    task_outcome: str | None = None  # of the work itself, where this answer carries its end: ok | tool_error | rpc_error
+    task_outcome: str | None = None  # of the work, where its end is in this answer: ok | tool_error | rpc_error
     tools: tuple[ToolShown, ...] | None = None
 
 
