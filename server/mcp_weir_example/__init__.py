@@ -1,1 +1,1 @@
-"""An example MCP server: knows nothing of mcp_weir, stands for any server."""
+"""An example MCP server: plain MCPServer code that stands for any server and knows of nothing in front of it."""
