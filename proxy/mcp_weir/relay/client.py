@@ -1,0 +1,189 @@
+"""The accepting side: aiohttp's low-level server and its connections, with numbers, limits and head timeouts.
+
+aiohttp parses requests (llhttp, strict), buffers bodies and keeps connections alive. Answers are written by `answer`
+as bytes, so that a status's reason, the names' case and the order of fields stay what the upstream sent.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from mcp_weir.relay.limits import (
+    CLIENT_IDLE_SECONDS,
+    HEAD_BYTES,
+    HEADERS,
+    LINGER_SECONDS,
+    READ_BYTES,
+    REQUEST_HEAD_BYTES,
+)
+from mcp_weir.relay.refusals import plain
+
+
+class Flow(Protocol):
+    """What a running exchange hears of its client's socket."""
+
+    def client_full(self) -> None:
+        """It takes no more for now."""
+
+    def client_ready(self) -> None:
+        """It takes again."""
+
+
+class Request:
+    """A request as aiohttp's server hands it over; the stand-in for its BaseRequest, which costs four times as much."""
+
+    __slots__ = ("_task", "client", "message", "payload", "writer")
+    remote = None  # aiohttp logs it beside a bad request
+
+    def __init__(
+        self, message: RawRequestMessage, payload: StreamReader, client: "ClientConnection", writer: Any, task: Any
+    ) -> None:
+        self.message, self.payload, self.client, self.writer, self._task = message, payload, client, writer, task
+
+    def _finish(self) -> None:
+        """aiohttp: the handler has returned."""
+
+    def _cancel(self, exc: BaseException) -> None:
+        """aiohttp: the client is gone; whoever waits for its body hears it."""
+        if self.payload.exception() is None and not self.payload.is_eof():
+            self.payload.set_exception(exc)
+
+
+class Written:
+    """What aiohttp's server wants from a handler: the answer is written already."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: object) -> None:
+        """Nothing is left to prepare."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
+KEEP, CLOSE = Written(True), Written(False)
+
+
+class ClientConnection(RequestHandler):
+    """One accepted connection: `number` within the worker's life, `seq` of its exchanges."""
+
+    __slots__ = ("arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "refused", "seq")
+
+    def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
+        super().__init__(gate, **said)
+        self.number, self.seq = number, 0
+        self.arrived_ns = 0
+        self.made_at = self.head_since = 0.0
+        self.head_bytes = 0
+        self.flow: Flow | None = None
+        self.refused = False
+
+    @property
+    def idle(self) -> bool:
+        """No request is being answered."""
+        return not self._request_in_progress and not self._messages
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(self._manager, Gate)
+        if not self._manager.admit():
+            self.refused = True
+            cast(asyncio.Transport, transport).write(plain(503, "too many connections"))
+            transport.close()
+            return
+        self.made_at = time.monotonic()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if isinstance(self._manager, Gate) and not self.refused:
+            self._manager.open -= 1
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
+        self.arrived_ns = time.monotonic_ns()
+        super().data_received(data)
+        if self._messages or self._request_in_progress:
+            return
+        if not self.head_since:
+            self.head_since, self.head_bytes = time.monotonic(), 0
+        self.head_bytes += len(data)
+        if self.head_bytes > REQUEST_HEAD_BYTES:
+            self.refuse(431, "the request's head is too large")
+
+    def refuse(self, status: int, why: str) -> None:
+        """Answer, where no request is running, and close."""
+        if self.transport is not None:
+            self.transport.write(plain(status, why))
+        self.force_close()
+
+    def overdue(self, now: float, head_timeout: float) -> bool:
+        """A head was begun (or a first one never was) and is not whole after so many seconds."""
+        if not self.idle:
+            return False
+        since = self.head_since or (0.0 if self.seq else self.made_at)
+        return bool(since) and now - since > head_timeout
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> Any:
+        """What aiohttp's parser refused, or a fault of our own. Says nothing of what the client sent."""
+        if status != 400:
+            self.log_exception("relay", exc_info=exc)
+        if self.transport is not None and request.writer is not None:
+            why = "the request is not HTTP/1.1" if status == 400 else "a fault of the relay"
+            self.transport.write(plain(status, why))
+        return CLOSE
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.flow is not None:
+            self.flow.client_full()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.flow is not None:
+            self.flow.client_ready()
+
+
+class Gate(web.Server):
+    """aiohttp's server with our connections. `handler` gets a Request and returns KEEP or CLOSE."""
+
+    def __init__(self, handler: Callable[[Any], Awaitable[Any]], max_connections: int) -> None:
+        super().__init__(
+            handler, request_factory=Request, handler_cancellation=True,  # type: ignore[arg-type]
+            auto_decompress=False, access_log=None, keepalive_timeout=CLIENT_IDLE_SECONDS,
+            max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, max_headers=HEADERS, read_bufsize=READ_BYTES,
+            lingering_time=LINGER_SECONDS,
+        )
+        self._numbers = itertools.count(1)
+        self._max = max_connections
+        self.open = self.turned_away = 0
+
+    def __call__(self) -> ClientConnection:
+        return ClientConnection(self, next(self._numbers), loop=self._loop, **self._kwargs)
+
+    def admit(self) -> bool:
+        """Count a connection, if there is room for it."""
+        if self.open >= self._max:
+            self.turned_away += 1
+            return False
+        self.open += 1
+        return True
+
+    def sweep(self, head_timeout: float) -> None:
+        """Answer 408 to heads that are not whole in time. Running requests and their bodies are not looked at."""
+        now = time.monotonic()
+        for connection in self.connections:
+            if isinstance(connection, ClientConnection) and connection.overdue(now, head_timeout):
+                connection.refuse(408, "the request's head was not whole in time")

@@ -1,0 +1,163 @@
+"""One exchange: the request's way up. The answer's way down is answer.py's."""
+
+import asyncio
+import time
+
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
+
+from mcp_weir.errors import UpstreamFault
+from mcp_weir.relay.answer import Answer
+from mcp_weir.relay.client import CLOSE, KEEP, Request, Written
+from mcp_weir.relay.headers import values, write_fields
+from mcp_weir.relay.limits import KEPT_BYTES, REST_SECONDS
+from mcp_weir.relay.refusals import bad_gateway, plain
+from mcp_weir.relay.upstream import Upstream
+from mcp_weir.relay.upstream_protocol import UpstreamConnection
+from mcp_weir.relay.watch import Watch
+
+_BROKEN = (ConnectionError, HttpProcessingError, RequestPayloadError, PayloadAccessError)
+
+
+class Forward:
+    """Carries one request upstream and waits for its answer."""
+
+    __slots__ = ("_answer", "_broken", "_chunked", "_kept", "_kept_bytes", "_request", "_upload", "_upstream", "_watch")
+
+    def __init__(self, request: Request, upstream: Upstream, watch: Watch, answer: Answer) -> None:
+        self._request, self._upstream, self._watch, self._answer = request, upstream, watch, answer
+        self._chunked = bool(request.message.chunked)
+        self._kept: list[bytes] = []  # the request's body while no answer has begun, bounded
+        self._kept_bytes = 0
+        self._upload: asyncio.Task[None] | None = None
+        self._broken = False
+
+    async def run(self, head: bytes) -> Written:
+        """Until both directions are over. Cancelled when the client leaves: the upstream is told at once."""
+        connection: UpstreamConnection | None = None
+        try:
+            connection = self._upstream.take()
+            if connection is None:
+                connection = await self._upstream.connect()
+            self._answer.connection = connection
+            self._send(connection, head)
+            await self._answer.done
+        except UpstreamFault as fault:
+            self._answer.fault = fault
+        except asyncio.CancelledError:
+            if connection is not None:
+                connection.abort()
+            raise
+        else:
+            if self._answer.started and self._upload is not None and not self._broken:
+                await self._finish_upload(connection)
+            self._upstream.release(connection)
+        finally:
+            if self._upload is not None and not self._upload.done() and self._answer.started:
+                self._upload.cancel()
+        if self._answer.fault is not None and not self._answer.started:
+            await self._refuse(self._answer.fault)
+        return KEEP if self._answer.keep else CLOSE
+
+    def _send(self, connection: UpstreamConnection, head: bytes) -> None:
+        payload, watch, answer = self._request.payload, self._watch, self._answer
+        head_only = self._request.message.method == "HEAD"
+        now = time.monotonic_ns()
+        body = payload.read_nowait(-1) if not payload.at_eof() else b""
+        if body:
+            watch.request_chunk(body, now // 1000)
+            self._keep(body)
+        whole = answer.request_whole = payload.at_eof()
+        if whole:
+            watch.request_end(now // 1000)
+        framed = self._framed(body, whole)
+        connection.ask(answer, head + framed if framed else head, head_only=head_only, whole=whole)
+        watch.overhead_ns += time.monotonic_ns() - self._request.client.arrived_ns
+        if not whole:
+            self._upload = asyncio.get_running_loop().create_task(self._rest(connection))
+
+    async def _rest(self, connection: UpstreamConnection) -> None:
+        """The body's remainder, with back-pressure; read on for the record when the upstream is gone."""
+        payload, watch = self._request.payload, self._watch
+        try:
+            while True:
+                body = await payload.readany()
+                if not body:
+                    break
+                watch.request_chunk(body, time.monotonic_ns() // 1000)
+                self._keep(body)
+                connection.write(self._framed(body, False))
+                await connection.drain()
+        except _BROKEN:
+            self._broken = True
+            self._break(connection)
+            return
+        watch.request_end(time.monotonic_ns() // 1000)
+        if self._chunked:
+            connection.write(b"0\r\n\r\n")
+        self._answer.request_whole = True
+        connection.asked_all()
+
+    def _break(self, connection: UpstreamConnection) -> None:
+        """The client's body is no HTTP: the upstream must never take it for whole."""
+        connection.abort()
+        answer = self._answer
+        if not answer.started and self._request.client.transport is not None:
+            self._watch.close("client", time.monotonic_ns() // 1000, status=400)
+            self._request.client.transport.write(plain(400, "the request's body is not HTTP/1.1"))
+            answer.started = True
+        answer.failed(UpstreamFault("protocol", "the request's body is not HTTP/1.1"))
+
+    async def _finish_upload(self, connection: UpstreamConnection) -> None:
+        """The answer is whole before the request: go on if the upstream still reads, else let it be."""
+        assert self._upload is not None
+        if not self._upload.done() and self._answer.keep and not connection.lost:
+            await self._upload
+
+    async def _refuse(self, fault: UpstreamFault) -> None:
+        """502. What the upstream never took is still the client's word: read it, bounded in time."""
+        if self._upload is None and not self._answer.request_whole:
+            self._upload = asyncio.get_running_loop().create_task(self._discard())
+        if self._upload is not None:
+            await asyncio.wait((self._upload,), timeout=REST_SECONDS)
+            self._upload.cancel()
+        self._watch.close("upstream", time.monotonic_ns() // 1000, error=fault.kind, status=502)
+        coding = values(self._request.message.raw_headers, b"content-encoding")
+        body = b"".join(self._kept)
+        self._answer.keep = False
+        if self._request.client.transport is not None:
+            said = coding[0].decode("latin-1") if coding else ""
+            self._request.client.transport.write(bad_gateway(fault, body, said, KEPT_BYTES))
+
+    async def _discard(self) -> None:
+        payload, watch = self._request.payload, self._watch
+        try:
+            while body := await payload.readany():
+                watch.request_chunk(body, time.monotonic_ns() // 1000)
+                self._keep(body)
+        except _BROKEN:
+            return
+        watch.request_end(time.monotonic_ns() // 1000)
+
+    def _keep(self, body: bytes) -> None:
+        if self._answer.started:
+            return
+        self._kept_bytes += len(body)
+        if self._kept_bytes <= KEPT_BYTES:
+            self._kept.append(body)
+        else:
+            self._kept.clear()
+
+    def _framed(self, body: bytes, whole: bool) -> bytes:
+        if not self._chunked:
+            return body
+        end = b"0\r\n\r\n" if whole else b""
+        return b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
+
+
+def request_head(method: str, target: bytes, http11: bool, request: Request) -> bytes:
+    """The head that goes upstream: the same version, every end-to-end field, and the framing that we use."""
+    out = [b"%b %b HTTP/1.%d\r\n" % (method.encode(), target, http11)]
+    write_fields(out, request.message.raw_headers)
+    out.append(b"Transfer-Encoding: chunked\r\n\r\n" if request.message.chunked else b"\r\n")
+    return b"".join(out)

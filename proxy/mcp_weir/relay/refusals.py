@@ -1,0 +1,49 @@
+"""Answers of our own: refusals as text, a dead upstream as a JSON-RPC error where JSON-RPC was spoken."""
+
+import http
+
+import msgspec
+
+from mcp_weir.errors import UpstreamFault
+from mcp_weir.wire.encoding import decode
+from mcp_weir.wire.jsonrpc import Malformed, read_messages
+
+
+class _Data(msgspec.Struct):
+    kind: str
+
+
+class _Error(msgspec.Struct):
+    code: int
+    message: str
+    data: _Data
+
+
+class _Response(msgspec.Struct):
+    jsonrpc: str
+    id: msgspec.Raw
+    error: _Error
+
+
+def plain(status: int, why: str) -> bytes:
+    """A whole response: text, and the connection is closed after it."""
+    return _whole(status, b"text/plain; charset=utf-8", f"mcp-weir: {why}\n".encode())
+
+
+def bad_gateway(fault: UpstreamFault, body: bytes, coding: str, limit: int) -> bytes:
+    """502. JSON-RPC -32000 with the request's own id where `body` was one request; text where it was no JSON-RPC."""
+    read = decode(body, coding, limit) if body else None
+    found = read_messages(read) if read else Malformed()
+    if isinstance(found, Malformed) or not any(m.method or m.is_response for m, _ in found):
+        return _whole(502, b"text/plain; charset=utf-8", f"mcp-weir: {fault} ({fault.kind})\n".encode())
+    single = len(found) == 1 and found[0][0].is_request and not (read or b"").lstrip().startswith(b"[")
+    named = found[0][0].id if single else msgspec.Raw(b"null")
+    error = _Error(-32000, f"mcp-weir: {fault} ({fault.kind})", _Data(fault.kind))
+    return _whole(502, b"application/json", msgspec.json.encode(_Response("2.0", named, error)))
+
+
+def _whole(status: int, kind: bytes, body: bytes) -> bytes:
+    reason = http.HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+        status, reason, kind, len(body), body,
+    )
