@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: test lint clean
+.PHONY: test lint clean faults faults-short
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
@@ -18,3 +18,10 @@ lint: $(VENV)/.ready
 
 clean:
 	rm -rf $(VENV) dist build
+
+# Breaks things on purpose and prints the table of promises: everything, and the half that CI runs.
+faults: $(VENV)/.ready
+	$(RUN) -m pytest -q -m faults tests/faults
+
+faults-short: $(VENV)/.ready
+	$(RUN) -m pytest -q -m "faults and not full" tests/faults

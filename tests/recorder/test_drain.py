@@ -85,6 +85,19 @@ def test_a_dead_worker_leaves_interrupted_and_a_live_one_running(database_url: s
     assert [row[1] for row in rows(database_url)] == ["interrupted"]
 
 
+def test_an_exchange_only_opened_when_the_recorder_restarts_is_not_forgotten(
+    database_url: str, tmp_path: Path
+) -> None:
+    writer = writer_at(tmp_path)
+    writer.offer(call(0), 5)
+    writer.offer(call(1)[:1], 5)
+    drain_until(database_url, tmp_path, 1)
+    writer.offer(call(1)[1:], 5)
+    drain_until(database_url, tmp_path, 2)
+    assert [row[:2] for row in rows(database_url)] == [("0", "ok"), ("1", "ok")]
+    writer.close()
+
+
 def test_an_answer_that_comes_elsewhere_is_joined(database_url: str, tmp_path: Path) -> None:
     writer = writer_at(tmp_path)
     asked = Request(exchange=1, member=0x800000, at_us=50, direction="server", jsonrpc_id="1",

@@ -47,6 +47,7 @@ class Joiner:
             ident = (origin.stream, fact.exchange)
             if isinstance(fact, Opened):
                 self.exchanges.setdefault(ident, ExchangeState(origin, fact))
+                self._touched.add(ident)  # its line's position is committed: so must it be, were it alone in the line
                 continue
             state = self.exchanges.get(ident)
             if state is None:  # its Opened was lost with a dropped line: counted there

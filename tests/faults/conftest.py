@@ -1,0 +1,82 @@
+"""The laboratory's furniture, and the table of promises at the end of a run."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.lab import records, table
+from faults.lab.load import Call, Connection, Ledger, perform
+from faults.lab.postgres import Postgres
+from faults.lab.toxic import ToxicProxy
+from faults.lab.upstream import Upstream
+from faults.lab.weir import Weir, running
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the table goes besides the terminal."""
+    parser.addoption("--promises-json", type=Path, help="write the table of promises as JSON")
+    parser.addoption("--promises-markdown", type=Path, help="write the table of promises as Markdown")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """promise, goal, measured, bites."""
+    if not table.ROWS:
+        return
+    terminalreporter.section("promises")
+    terminalreporter.write_line(table.text())
+    if path := config.getoption("--promises-json"):
+        table.write_json(path)
+    if path := config.getoption("--promises-markdown"):
+        path.write_text(table.markdown())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Laboratory:
+    """A weir between a load generator and an upstream; a toxic proxy between the weir and Postgres."""
+
+    upstream: Upstream
+    weir: Weir
+    postgres: Postgres
+    wire: ToxicProxy
+    url: str  # the database, by the straight way
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One cluster for the run; a database for each test."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def laboratory(
+    postgres: Postgres, tmp_path: Path
+) -> Callable[..., contextlib.AbstractAsyncContextManager[Laboratory]]:
+    """`async with laboratory(**settings) as lab`: everything runs, and one call has been recorded."""
+
+    @contextlib.asynccontextmanager
+    async def set_up(**settings: object) -> AsyncIterator[Laboratory]:
+        name = postgres.database()
+        async with Upstream().serve() as upstream, ToxicProxy(postgres.port).serve() as wire:
+            with running(upstream.port, postgres.url(name, wire.port), tmp_path, **settings) as weir:
+                lab = Laboratory(upstream, weir, postgres, wire, postgres.url(name))
+                await _first_call(lab)
+                yield lab
+
+    return set_up
+
+
+async def _first_call(lab: Laboratory) -> None:
+    ledger = Ledger({"first": Call("first", "first", 0.0)})
+    connection = Connection(lab.weir.port)
+    await perform(connection, ledger.calls["first"])
+    connection.abort()
+    assert ledger.count("answered") == 1, ledger.troubles()
+    assert await records.drained(lab.url, ledger, within=20) < 20, lab.weir.log.read_text()[-2000:]

@@ -1,0 +1,83 @@
+"""What the database says, read through the public views, held against what the load generator knows."""
+
+import asyncio
+import collections
+import dataclasses
+import json
+import time
+
+import psycopg
+
+from faults.lab.load import Ledger
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """`missing`: ids a client was answered for and that have no final row; `duplicates`: ids with more than one."""
+
+    missing: set[str]
+    duplicates: set[str]
+    outcomes: collections.Counter[str]
+
+
+def query(url: str, sql: str) -> list[tuple]:
+    """Rows of one statement."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def final_rows(url: str) -> list[tuple[str, str]]:
+    """(jsonrpc_id, outcome) of every request that is over."""
+    return query(url, "SELECT jsonrpc_id, outcome FROM weir.requests WHERE outcome <> 'running' AND method IS NOT NULL")
+
+
+def compare(url: str, *ledgers: Ledger, outcomes: tuple[str, ...] = ("answered",)) -> Verdict:
+    """The final rows against these ledgers."""
+    must = set().union(*(ledger.ids(*outcomes) for ledger in ledgers))
+    rows = final_rows(url)
+    seen = collections.Counter(row[0] for row in rows)
+    return Verdict(
+        must - seen.keys(), {key for key, n in seen.items() if n > 1}, collections.Counter(row[1] for row in rows)
+    )
+
+
+async def drained(url: str, *ledgers: Ledger, within: float = 30) -> float:
+    """Seconds until as many final rows are there as calls were answered; `within` when they never came."""
+    must = sum(ledger.count("answered") for ledger in ledgers)
+    start = time.monotonic()
+    while time.monotonic() - start < within:
+        try:
+            ((found,),) = await asyncio.to_thread(
+                query, url, "SELECT count(*) FROM weir.requests WHERE outcome <> 'running' AND method IS NOT NULL"
+            )
+            if found >= must:
+                break
+        except psycopg.Error:
+            pass  # not there yet, or no schema yet
+        await asyncio.sleep(0.1)
+    return time.monotonic() - start
+
+
+def about(url: str, verdict: Verdict) -> str:
+    """What the views do say of the first missing and duplicate ids: where to start looking."""
+    named = [*sorted(verdict.missing)[:3], *sorted(verdict.duplicates)[:3]]
+    rows = query(url, "SELECT jsonrpc_id, outcome, started_at::text, instance FROM weir.requests")
+    return f"missing {sorted(verdict.missing)[:10]}; rows {[row for row in rows if row[0] in named]}; {coverage(url)}"
+
+
+def coverage(url: str) -> dict[str, int]:
+    """Totals of weir.coverage: seen, stored, spooled, quarantined and dropped (all reasons together)."""
+    rows = query(url, "SELECT seen, stored, spooled, quarantined, dropped::text FROM weir.coverage")
+    total = dict.fromkeys(("seen", "stored", "spooled", "quarantined", "dropped"), 0)
+    for seen, stored, spooled, quarantined, dropped in rows:
+        for name, value in zip(total, (seen, stored, spooled, quarantined, _sum(json.loads(dropped))), strict=True):
+            total[name] += int(value or 0)
+    return total
+
+
+def _sum(said: object) -> int:
+    if isinstance(said, dict):
+        return sum(_sum(value) for value in said.values())
+    if isinstance(said, list):
+        return sum(_sum(value) for value in said)
+    return int(said) if isinstance(said, int | float) else 0
