@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults.lab import processes
-from faults.lab.postgres import free_port
+from weir_process import free_port
 
 _START_S = 30.0
 
