@@ -54,7 +54,8 @@ class Ledger:
 
     def troubles(self) -> str:
         """What went wrong, for a failing test's message."""
-        return str(Counter((c.outcome, c.detail) for c in self.calls.values() if c.outcome != "answered").most_common(5))
+        found = Counter((c.outcome, c.detail) for c in self.calls.values() if c.outcome != "answered")
+        return str(found.most_common(5))
 
 
 class Connection:
@@ -155,10 +156,14 @@ def _verdict(call: Call, head: Head, body: bytes) -> tuple[str, str]:
 
 
 async def steady(
-    port: int, rate: float, seconds: float, *, prefix: str = "c", tool: str = "echo", **arguments: object
+    port: int, rate: float, seconds: float, *, ledger: Ledger, prefix: str = "c", tool: str = "echo",
+    **arguments: object,
 ) -> Ledger:
-    """An open loop: `rate` calls a second fall due whether or not the ones before have been answered."""
-    ledger, free = Ledger(), [Connection(port) for _ in range(16)]
+    """An open loop: `rate` calls a second fall due whether or not the ones before have been answered.
+
+    Writes into `ledger`, which others may read meanwhile, and returns it.
+    """
+    free = [Connection(port) for _ in range(16)]
     running: set[asyncio.Task[None]] = set()
     start = time.monotonic()
 

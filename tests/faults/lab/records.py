@@ -10,6 +10,9 @@ import psycopg
 
 from faults.lab.load import Ledger
 
+# every request that is over, but for the laboratory's own first one
+_FINAL = "FROM weir.requests WHERE outcome <> 'running' AND method IS NOT NULL AND jsonrpc_id <> '\"first\"'"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
@@ -28,7 +31,7 @@ def query(url: str, sql: str) -> list[tuple]:
 
 def final_rows(url: str) -> list[tuple[str, str]]:
     """(jsonrpc_id, outcome) of every request that is over."""
-    return query(url, "SELECT jsonrpc_id, outcome FROM weir.requests WHERE outcome <> 'running' AND method IS NOT NULL")
+    return query(url, f"SELECT jsonrpc_id, outcome {_FINAL}")
 
 
 def compare(url: str, *ledgers: Ledger, outcomes: tuple[str, ...] = ("answered",)) -> Verdict:
@@ -42,14 +45,12 @@ def compare(url: str, *ledgers: Ledger, outcomes: tuple[str, ...] = ("answered",
 
 
 async def drained(url: str, *ledgers: Ledger, within: float = 30) -> float:
-    """Seconds until as many final rows are there as calls were answered; `within` when they never came."""
+    """Seconds until as many final rows are there as calls have now been answered; `within` when they never came."""
     must = sum(ledger.count("answered") for ledger in ledgers)
     start = time.monotonic()
     while time.monotonic() - start < within:
         try:
-            ((found,),) = await asyncio.to_thread(
-                query, url, "SELECT count(*) FROM weir.requests WHERE outcome <> 'running' AND method IS NOT NULL"
-            )
+            ((found,),) = await asyncio.to_thread(query, url, f"SELECT count(*) {_FINAL}")
             if found >= must:
                 break
         except psycopg.Error:

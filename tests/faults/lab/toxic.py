@@ -26,7 +26,7 @@ class ToxicProxy:
     def __init__(self, target: int) -> None:
         self.target, self.port = target, 0
         self.toxics = Toxics()
-        self.bites = dict.fromkeys(("accepted", "swallowed", "refused", "limited", "commits cut", "reset"), 0)
+        self.bites = dict.fromkeys(("accepted", "swallowed", "refused", "limited", "slowed", "commits cut", "reset"), 0)
         self._links: set[_Link] = set()
 
     @contextlib.asynccontextmanager
@@ -97,6 +97,7 @@ class _Link:
                     bites["swallowed"] += 1
                     continue
                 if toxics.latency:
+                    bites["slowed"] += 1
                     await asyncio.sleep(toxics.latency)
                 if up:
                     self._look_for_commit(data)
