@@ -39,7 +39,7 @@ def configure(level: str = "info") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_NameOnly())
-    for name in ("aiohttp.server", "aiohttp.client", "aiohttp.web", "aiohttp.internal", "asyncio"):
+    for name in ("aiohttp.server", "aiohttp.client", "aiohttp.web", "aiohttp.internal", "asyncio", "psycopg.pool"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.DEBUG if level == "debug" else logging.ERROR)

@@ -1,5 +1,6 @@
 """What has to be true before anything starts: the upstream's URL, sockets, the database's URL; and the welcome."""
 
+import ipaddress
 import os
 import socket
 from urllib.parse import urlsplit
@@ -53,8 +54,19 @@ def bind_workers(settings: Settings) -> list[socket.socket]:
 
 
 def bind_admin(settings: Settings) -> socket.socket | None:
-    """The admin port's socket; None when it is off."""
+    """The admin port's socket; None when it is off. UsageError when it is open to others and no token is set."""
+    if settings.admin != "off" and not settings.admin_token and not _is_loopback(settings.admin.rpartition(":")[0]):
+        raise UsageError(
+            f"--admin {settings.admin} can be reached from outside: set WEIR_ADMIN_TOKEN, or listen on 127.0.0.1"
+        )
     return None if settings.admin == "off" else _bind(settings.admin, "--admin", shared=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _bind(address: str, named: str, *, shared: bool) -> socket.socket:

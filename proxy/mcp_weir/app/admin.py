@@ -1,0 +1,92 @@
+"""The admin port, composed: access, probes, dashboard, metrics."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from mcp_weir.admin import health, server
+from mcp_weir.admin.access import Access
+from mcp_weir.app.checks import split_upstream
+from mcp_weir.config import Settings
+from mcp_weir.dashboard.page import About
+from mcp_weir.dashboard.routes import Dashboard
+from mcp_weir.recorder.drain import State
+from mcp_weir.store import reads
+from mcp_weir.store.pool import ReadPool
+from mcp_weir.store.shapes import Thresholds
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def compose(
+    settings: Settings, url: str, *, metrics: Callable[[], str] | None, recorder: Callable[[], State] | None
+) -> web.Application:
+    """The admin application. `recorder` tells how a recorder in this process fares; None where there is none."""
+    pool = ReadPool(url)
+    host = settings.admin.rpartition(":")[0].strip("[]")
+    return server.application(server.Admin(
+        access=Access(settings.admin_token, (host, *settings.admin_host)),
+        pool=pool,
+        dashboard=Dashboard(pool, _about(settings)),
+        probes=_probes(settings, pool, recorder),
+        metrics=metrics,
+    ))
+
+
+async def serve_until_signal(app: web.Application, sock: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await server.serve(app, sock, stop)
+
+
+def state_metrics(recorder: Callable[[], State]) -> str:
+    """How the recorder fares, in the Prometheus text format."""
+    state = recorder()
+    lines = (
+        ("weir_recorder_connected", "gauge", "1 while the recorder has a database", int(state.connected)),
+        ("weir_recorder_rows_total", "counter", "Rows written since the recorder's start", state.rows),
+        ("weir_recorder_lines_total", "counter", "Spool lines read since the recorder's start", state.lines),
+        ("weir_spool_lag_bytes", "gauge", "Spooled bytes read in the last batch", state.lag_bytes),
+    )
+    return "".join(f"# HELP {n} {says}\n# TYPE {n} {kind}\n{n} {value}\n" for n, kind, says, value in lines)
+
+
+def _about(settings: Settings) -> About:
+    mcp_url = None
+    if settings.upstream:
+        scheme = "https" if settings.tls_cert else "http"
+        mcp_url = f"{scheme}://{settings.listen}{split_upstream(settings.upstream)[1]}"
+    return About(
+        mcp_url=mcp_url,
+        thresholds=Thresholds(
+            error_rate=settings.alert_error_rate, slow_ms=settings.alert_slow_ms, spike=settings.alert_spike
+        ),
+        prices=reads.load_prices(settings.prices, settings.model),
+        version=version("mcp-weir"),
+    )
+
+
+def _probes(settings: Settings, pool: ReadPool, recorder: Callable[[], State] | None) -> dict[str, health.Probe]:
+    found = {"database": health.database(pool)}
+    if settings.upstream:
+        parts = urlsplit(split_upstream(settings.upstream)[0])
+        found["upstream"] = health.upstream(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    if recorder is not None:
+        found["spool"] = health.spool(settings.data_dir / "spool", settings.keep_free)
+        found["recorder"] = _recording(recorder)
+    return found
+
+
+def _recording(recorder: Callable[[], State]) -> health.Probe:
+    async def probe() -> str | None:
+        state = recorder()
+        return None if state.connected else state.last_error or "the recorder has no database yet"
+
+    return probe

@@ -1,0 +1,158 @@
+"""Charts: values for the script to draw, and a drawing of lines and bars for readers without it.
+
+Geometry stands in SVG attributes (the CSP forbids inline styles). A value of None is a hole: not recorded is not zero.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mcp_weir.dashboard import format
+from mcp_weir.store.shapes import EraPoint, Point
+
+WIDTH, HEIGHT = 1000.0, 170.0
+Values = Sequence[float | None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """One line or layer; `colour` is a class of the style sheet (c-...)."""
+
+    name: str
+    values: tuple[float | None, ...]
+    colour: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart over time. `kind` is line or stack (bars on top of each other); `unit` names a filter of format."""
+
+    title: str
+    kind: str
+    unit: str
+    step_s: float
+    times: tuple[datetime, ...]
+    series: tuple[Series, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to draw."""
+        return not any(value for series in self.series for value in series.values)
+
+    @property
+    def top(self) -> float:
+        """The axis' end: a round number at or above the highest value."""
+        return _round_up(max(self._heights(), default=0.0))
+
+    @property
+    def data(self) -> dict[str, object]:
+        """What the script draws."""
+        return {
+            "kind": self.kind, "unit": self.unit, "step": self.step_s, "times": [at.timestamp() for at in self.times],
+            "series": [
+                {"name": s.name, "colour": s.colour, "values": [_short(value) for value in s.values]}
+                for s in self.series
+            ],
+        }
+
+    def label(self, value: float) -> str:
+        """A value as this chart's axis says it."""
+        return str(getattr(format, self.unit)(value))
+
+    def bars(self) -> list[tuple[str, float, float, float, float]]:
+        """(colour, x, y, width, height) of each part of each stacked bar."""
+        found = []
+        for index in range(len(self.times)):
+            base = 0.0
+            for series in self.series:
+                value = series.values[index] or 0.0
+                tall = value / self.top * HEIGHT
+                if value:
+                    wide = WIDTH / len(self.times)
+                    left, high = index * wide + wide * 0.08, HEIGHT - base - tall
+                    found.append((series.colour, round(left, 2), round(high, 2), round(wide * 0.84, 2), round(tall, 2)))
+                base += tall
+        return found
+
+    def paths(self) -> list[tuple[str, str]]:
+        """(colour, SVG path) of each line, broken where there is no value; a lone point is a short dash."""
+        return [(series.colour, self._path(series.values)) for series in self.series]
+
+    def _path(self, values: Values) -> str:
+        wide, parts, pen = WIDTH / max(len(values), 1), [], False
+        for index, value in enumerate(values):
+            if value is None:
+                pen = False
+                continue
+            x, y = (index + 0.5) * wide, HEIGHT - value / self.top * HEIGHT
+            parts.append(f"L{x:.1f} {y:.1f}" if pen else f"M{x - 2:.1f} {y:.1f}L{x:.1f} {y:.1f}")
+            pen = True
+        return "".join(parts)
+
+    def _heights(self) -> list[float]:
+        columns = zip(*(series.values for series in self.series), strict=True)
+        if self.kind == "stack":
+            return [sum(value or 0 for value in column) for column in columns]
+        return [max((value or 0 for value in column), default=0) for column in columns]
+
+
+def volume(points: Sequence[Point], grain: timedelta, *, calls: bool = False) -> Chart:
+    """Requests (or a tool's calls) that went well and that failed."""
+    known = [p.recorded or p.requests > 0 for p in points]
+    whole = [p.calls if calls else p.requests for p in points]
+    good = tuple(n - p.errors if k else None for n, p, k in zip(whole, points, known, strict=True))
+    bad = tuple(p.errors if k else None for p, k in zip(points, known, strict=True))
+    series = (Series("ok", good, "c-accent"), Series("failed", bad, "c-bad"))
+    title = "Calls" if calls else "Requests"
+    return Chart(title, "stack", "number", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def latency(points: Sequence[Point], grain: timedelta) -> Chart:
+    """p50, p95 and p99 of tool calls."""
+    lines = (("p50", "p50_ms", "c-accent"), ("p95", "p95_ms", "c-warn"), ("p99", "p99_ms", "c-violet"))
+    series = tuple(Series(name, tuple(getattr(p, field) for p in points), colour) for name, field, colour in lines)
+    return Chart("Latency of tool calls", "line", "ms", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def error_rate(points: Sequence[Point], grain: timedelta) -> Chart:
+    """The share of requests that failed; a hole where there were none."""
+    shares = tuple(p.errors / p.requests if p.requests else None for p in points)
+    series = (Series("error rate", shares, "c-bad"),)
+    return Chart("Error rate", "line", "percent", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def eras(points: Sequence[EraPoint], grain: timedelta) -> Chart:
+    """Sessions begun, by era."""
+    lines = (("legacy", "c-warn"), ("modern", "c-accent"), ("unknown", "c-soft"))
+    series = tuple(Series(name, tuple(float(getattr(p, name)) for p in points), colour) for name, colour in lines)
+    return Chart("Sessions begun", "stack", "number", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def spark(values: Sequence[float]) -> list[tuple[float, float, float, float]]:
+    """(x, y, width, height) of small bars in a box of 96 by 22; at most 48 of them."""
+    if not values or not max(values):
+        return []
+    together = -(-len(values) // 48)
+    sums = [sum(values[i:i + together]) for i in range(0, len(values), together)]
+    wide, most = 96 / len(sums), max(sums)
+    found = []
+    for index, value in enumerate(sums):
+        tall = max(value / most * 22, 1.5) if value else 0.0
+        if tall:
+            found.append((round(index * wide, 2), round(22 - tall, 2), round(max(wide - 0.6, 0.8), 2), round(tall, 2)))
+    return found
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _round_up(value: float) -> float:
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** (len(f"{int(value)}") - 1) if value >= 1 else 10.0 ** -round(-_log10(value) + 0.5)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.9999)
+
+
+def _log10(value: float) -> float:
+    return float(f"{value:e}".partition("e")[2])

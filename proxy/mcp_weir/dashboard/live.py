@@ -1,0 +1,73 @@
+"""What happens now, as Server-Sent Events: pieces of the overview, rendered by the page's own templates.
+
+A stream reads the store every two seconds, and only when somebody looks: the script closes it while the tab is hidden.
+"""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from mcp_weir.dashboard import filters, render
+from mcp_weir.dashboard.page import About, Ask
+from mcp_weir.dashboard.pages.overview import overview
+from mcp_weir.errors import StoreError
+from mcp_weir.store.pool import ReadPool
+
+_EVERY_S = 2.0
+_MOST = 16
+_LIFE_S = 3600.0
+
+
+class Live:
+    """The live streams; a few at most, ended by stop()."""
+
+    def __init__(self, pool: ReadPool, about: About) -> None:
+        self._pool, self._about = pool, about
+        self._stopping = asyncio.Event()
+        self._running = 0
+
+    async def stop(self) -> None:
+        """End every stream after the event it is at."""
+        self._stopping.set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """GET /live: takes the overview's filters. 503 when too many look already."""
+        asked = filters.read(request.query, (), datetime.now(UTC))
+        if self._running >= _MOST:
+            raise web.HTTPServiceUnavailable(text=f"{_MOST} live views are open already; reload to look")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        self._running += 1
+        try:
+            await response.prepare(request)
+            await self._send(request, response, asked)
+        except ConnectionError:
+            pass
+        finally:
+            self._running -= 1
+        return response
+
+    async def _send(self, request: web.Request, response: web.StreamResponse, asked: filters.Filters) -> None:
+        deadline = asyncio.get_running_loop().time() + _LIFE_S
+        while not self._stopping.is_set() and asyncio.get_running_loop().time() < deadline:
+            name, data = await self._look(request)
+            await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _EVERY_S)
+            except TimeoutError:
+                continue
+        await response.write_eof()
+
+    async def _look(self, request: web.Request) -> tuple[str, dict[str, str]]:
+        asked = filters.read(request.query, (), datetime.now(UTC))
+        try:
+            async with self._pool.connection() as conn:
+                view = await overview(Ask(conn=conn, filters=asked, path={}, about=self._about))
+        except StoreError as error:
+            return "trouble", {"says": str(error)}
+        names = ("figures", "activity", "recording")
+        return "look", {
+            name: render.page(f"live/{name}.html", view=view, f=asked, about=self._about, now=asked.now)
+            for name in names
+        }

@@ -1,0 +1,97 @@
+"""Health says what is wrong; a database that is away is said in a person's words and comes back by itself."""
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.admin.admin_server import serving
+
+from mcp_weir.config import Settings
+from mcp_weir.recorder.drain import State
+
+NOWHERE = "postgresql://someone:secret@127.0.0.1:1/none"
+HTML = {"Accept": "text/html"}
+GOOD = State(connected=True)
+
+
+async def test_ready_when_upstream_database_and_spool_are(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    seen: list[bytes] = []
+
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(upstream, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = Settings(upstream=f"http://127.0.0.1:{port}/mcp", data_dir=tmp_path)
+    async with server, serving(settings, database_url, GOOD) as client:
+        async with client.get("/readyz") as answer:
+            said = await answer.json()
+        assert (answer.status, said["status"]) == (200, "ready")
+        assert {name for name, check in said["checks"].items() if check["ok"]} == {
+            "upstream", "database", "spool", "recorder"
+        }
+        await asyncio.sleep(0.05)
+    assert seen == [b""], "a probe never sends a request: it would make a session"
+
+
+async def test_not_ready_says_why_and_hides_the_password(tmp_path: Path) -> None:
+    state = State(connected=False, last_error="OperationalError: refused")
+    settings = Settings(upstream="http://127.0.0.1:1/mcp", data_dir=tmp_path / "none", keep_free=1)
+    async with serving(settings, NOWHERE, state) as client:
+        async with client.get("/readyz") as answer:
+            said = await answer.json()
+            assert answer.status == 503
+            assert "secret" not in await answer.text()
+        reasons = {name: check["reason"] for name, check in said["checks"].items()}
+        assert "refuses connections" in reasons["upstream"]
+        assert "does not answer" in reasons["database"]
+        assert "No such file" in reasons["spool"]
+        assert reasons["recorder"] == "OperationalError: refused"
+        async with client.get("/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_a_full_disk_is_a_reason(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    async with serving(Settings(data_dir=tmp_path, keep_free=1 << 60), database_url, GOOD) as client:
+        async with client.get("/readyz") as answer:
+            assert answer.status == 503
+            assert "--keep-free" in (await answer.json())["checks"]["spool"]["reason"]
+
+
+@pytest.mark.parametrize("path", ["/", "/sessions", "/tools", "/recording"])
+async def test_pages_without_a_database_say_so(path: str) -> None:
+    async with serving(Settings(), NOWHERE) as client:
+        async with client.get(path, headers=HTML) as answer:
+            text = await answer.text()
+            assert answer.status == 503
+            assert "The record cannot be read just now" in text and "mcp-weir doctor" in text
+            assert "Traceback" not in text and "secret" not in text
+        async with client.get(f"/api{path if path != '/' else '/overview'}") as answer:
+            assert answer.status == 503
+            assert "database" in (await answer.json())["error"]
+
+
+async def test_an_empty_database_says_that_the_recorder_makes_the_schema(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("DROP DATABASE IF EXISTS bare")
+        conn.execute("CREATE DATABASE bare")
+    async with serving(Settings(), postgres_url.replace("/postgres?", "/bare?")) as client:
+        async with client.get("/readyz") as answer:
+            assert "is it running?" in (await answer.json())["checks"]["database"]["reason"]
+
+
+async def test_terminated_connections_are_replaced_unseen(database_url: str) -> None:
+    async with serving(Settings(), database_url) as client:
+        for _ in range(3):
+            async with client.get("/") as answer:
+                assert answer.status == 200
+            with psycopg.connect(database_url, autocommit=True) as conn:
+                ended = conn.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                ).fetchone()
+                assert ended is not None and ended[0] >= 1
