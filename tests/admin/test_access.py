@@ -28,7 +28,7 @@ async def test_names_that_are_ours_are_answered(host: str) -> None:
             assert answer.status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8053", "", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:1", "", "10.0.0.1"])
 async def test_a_rebound_name_is_refused_on_every_route(host: str) -> None:
     async with serving(Settings(), NOWHERE, metrics=lambda: "") as client:
         for path in [*ROUTES, "/static/weir.css", "/login"]:
@@ -83,11 +83,12 @@ async def test_a_person_logs_in_and_gets_a_cookie_that_is_not_the_token() -> Non
 async def test_a_forged_or_stale_cookie_is_worth_nothing() -> None:
     async with serving(Settings(admin_token=TOKEN), NOWHERE) as client:
         for value in ("", "1", "99999999999.", "99999999999." + "0" * 64, "x.y", "-1.0", "1²3.0"):
-            async with client.get("/api", headers={"Cookie": f"weir_admin={value}".encode().decode("latin-1")}) as answer:
+            forged = {"Cookie": f"weir_admin={value}".encode().decode("latin-1")}
+            async with client.get("/api", headers=forged) as answer:
                 assert answer.status == 401, value
 
 
-@pytest.mark.parametrize("following", ["//evil.example", "https://evil.example", "/\\evil.example", "/login", "/a\r\nX: y"])
+@pytest.mark.parametrize("following", ["//evil.example", "https://evil.example", "/\\evil", "/login", "/a\r\nX: y"])
 async def test_login_leads_nowhere_else(following: str) -> None:
     async with serving(Settings(admin_token=TOKEN), NOWHERE) as client:
         form = {"token": TOKEN, "next": following}
@@ -113,7 +114,7 @@ async def test_every_answer_carries_the_headers_that_keep_pages_inert() -> None:
                 assert answer.headers["Cache-Control"] == ("no-cache" if "/static/" in path else "no-store")
 
 
-@pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/static/", "/static//etc/passwd"])
+@pytest.mark.parametrize("path", ["/static/../page.py", "/static/%2e%2e/page.py", "/static/", "/static//etc/passwd"])
 async def test_static_files_are_only_ours(path: str) -> None:
     async with serving(Settings(), NOWHERE) as client:
         url = client._base_url.join(aiohttp.client.URL(path, encoded=True))  # type: ignore[union-attr]
