@@ -1,0 +1,206 @@
+"""The matrix: real servers x real clients, direct and through the weir: `python tests/matrix/run.py [--quick]`.
+
+A cell passes when the client saw the same both ways, and the rows equal what the client knows that it did.
+Prints a Markdown table; exits 1 when a cell fails. A cell that fails without the weir too says so.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import peers
+import psycopg
+from tap import Tap
+
+from mcp_weir.store.embedded import EmbeddedPostgres
+
+CALLS = [
+    ["echo", {"message": "hé 😀 \u05e9\u05dc\u05d5\u05dd"}],
+    ["get-sum", {"a": 1, "b": 2}],
+    ["echo", {"message": "x" * 50_000}],
+    ["fail", {}],
+    ["get-sum", {"a": "no", "b": 2}],
+]
+INSPECTED = [CALLS[0], CALLS[1], CALLS[3]]  # a process each: fewer, and none beyond the length of a command line
+ROWS = """
+    SELECT method, target, outcome, count(*) FROM weir.requests
+    WHERE service = %s AND direction = 'client' AND method IN ('initialize', 'tools/list', 'tools/call')
+    GROUP BY 1, 2, 3
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def process(command: list[str], port: int, **env: str) -> Iterator[None]:
+    """A child that listens on `port`, ended afterwards."""
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                if child.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise SystemExit(f"{' '.join(command)} did not start: {log.read()[-2000:]!r}")
+                time.sleep(0.05)
+            yield
+        finally:
+            child.terminate()
+            try:
+                child.wait(30)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def converse(client: peers.Client, url: str) -> list[Any] | None:
+    """What the client says that it did; None when it failed."""
+    calls = INSPECTED if client.name == "inspector" else CALLS
+    command = [*client.command, url, json.dumps(calls)]
+    if client.name == "mcp-remote":
+        command += [url if word == "URL" else word for word in peers.remote_command(client.transport)]
+    with tempfile.TemporaryDirectory() as home:
+        env = {**os.environ, "MCP_REMOTE_CONFIG_DIR": home, "NO_COLOR": "1"}
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, timeout=90, env=env)
+        except subprocess.TimeoutExpired:
+            return None
+    try:
+        done: list[Any] = json.loads(run.stdout.splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        return None
+    return done
+
+
+def wanted(done: list[Any], sent: collections.Counter[str]) -> collections.Counter[tuple[Any, ...]]:
+    """The rows that must be there: what the client says, and what it sent without saying (all of which succeeds).
+
+    What it refused by itself (the Inspector knows the tools it listed) was never sent, so that no row can be.
+    """
+    unsent = collections.Counter(method for method, *_ in done) - sent
+    rows: collections.Counter[tuple[Any, ...]] = collections.Counter()
+    for method, target, outcome, _ in done:
+        if outcome == "rpc_error" and unsent[method]:
+            unsent[method] -= 1
+        else:
+            rows[method, target, outcome] += 1
+    said = collections.Counter(method for method, *_ in done)
+    for method, count in (sent - said).items():
+        rows[method, None, "ok"] += count
+    return rows
+
+
+class Cell:
+    """One client against one server, both ways."""
+
+    def __init__(self, server: peers.Server, client: peers.Client, database: str, service: str) -> None:
+        self.server, self.client, self.database, self.service = server, client, database, service
+
+    def verdict(self, port: int, listen: int) -> str:
+        """`ok`, or what is wrong: the server on `port`, the weir on `listen`."""
+        tap = Tap(port)
+        alone = converse(self.client, f"http://127.0.0.1:{tap.port}{self.server.path}")
+        tap.close()
+        before = self.rows()
+        seen = converse(self.client, f"http://127.0.0.1:{listen}{self.server.path}")
+        if alone is None or all(entry[2] == "rpc_error" for entry in alone):
+            return "fails without the weir too" if seen == alone else "FAIL: differs, direct fails"
+        if seen != alone:
+            return f"FAIL: saw {_difference(alone, seen)}"
+        want = wanted(seen, tap.counts())
+        deadline = time.monotonic() + 8
+        while (got := self.rows() - before) != want and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return "ok" if got == want else f"FAIL: rows {dict(got - want)} too many, {dict(want - got)} missing"
+
+    def rows(self) -> collections.Counter[tuple[Any, ...]]:
+        """What the weir has recorded of this server so far."""
+        with psycopg.connect(self.database) as conn:
+            found = conn.execute(ROWS, (self.service,)).fetchall()
+        return collections.Counter({(method, target, outcome): n for method, target, outcome, n in found})
+
+
+def _difference(alone: list[Any], seen: list[Any] | None) -> str:
+    if seen is None:
+        return "nothing (the client failed)"
+    return "; ".join(f"{b} for {a}" for a, b in zip(alone, seen, strict=False) if a != b)
+
+
+def run_server(server: peers.Server, quick: bool, database: str, home: Path) -> list[tuple[str, str, str, str]]:
+    """All cells of one server: (server, mode, client, verdict)."""
+    port, listen = free_port(), free_port()
+    service = f"{server.name} {server.mode}"
+    weir = [sys.executable, "-m", "mcp_weir", "up", "--upstream", f"http://127.0.0.1:{port}{server.path}",
+            "--listen", f"127.0.0.1:{listen}", "--admin", "off", "--service", service,
+            "--data-dir", str(home / service.replace(" ", "-")), "--log-level", "warning"]
+    for path in (server.path, "/messages/", "/message"):
+        weir += ["--mcp-path", path]
+    done = []
+    with process([*server.command, str(port)], port, PORT=str(port)), process(weir, listen, WEIR_DATABASE_URL=database):
+        for client in peers.clients():
+            if client.transport != server.transport or (quick and not _quick(server, client)):
+                continue
+            cell = Cell(server, client, database, service)
+            verdict = cell.verdict(port, listen)
+            print(f"{service:24} {client.name:14} {verdict}", file=sys.stderr, flush=True)
+            done.append((server.name, server.mode, client.name, verdict))
+    return done
+
+
+def _quick(server: peers.Server, client: peers.Client) -> bool:
+    """A diagonal: every server in every mode by one client, and every client once."""
+    return server.transport == "http+sse" or client.name == "mcp1" or (server.name, server.mode) == ("mcp2", "sse")
+
+
+def table(cells: list[tuple[str, str, str, str]]) -> str:
+    """Servers down, clients across."""
+    names = list(dict.fromkeys(client for _, _, client, _ in cells))
+    found = {(server, mode, client): verdict for server, mode, client, verdict in cells}
+    lines = [f"| server | mode | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for server, mode in dict.fromkeys((server, mode) for server, mode, _, _ in cells):
+        said = [found.get((server, mode, name), "").partition(":")[0] for name in names]
+        lines.append(f"| {server} | {mode} | {' | '.join(said)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the cells and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="a diagonal of the matrix")
+    parser.add_argument("--server", help="only servers whose name and mode begin so")
+    args = parser.parse_args()
+    peers.install()
+    cells = []
+    with tempfile.TemporaryDirectory() as home:
+        postgres = EmbeddedPostgres(Path(home))
+        database = postgres.start()
+        try:
+            for server in peers.servers():
+                if not args.server or f"{server.name} {server.mode}".startswith(args.server):
+                    cells += run_server(server, args.quick, database, Path(home))
+        finally:
+            postgres.stop()
+    print(table(cells))
+    failed = [cell for cell in cells if cell[3].startswith("FAIL")]
+    print(f"\n{len(cells) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed or not cells else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
