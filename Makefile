@@ -16,6 +16,16 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check proxy server tests
 	$(VENV)/bin/mypy
 
+.PHONY: matrix matrix-quick conformance
+matrix: $(VENV)/.ready # real servers x real clients; needs npm, installs its peers into .matrix/
+	$(RUN) tests/matrix/run.py
+
+matrix-quick: $(VENV)/.ready
+	$(RUN) tests/matrix/run.py --quick
+
+conformance: $(VENV)/.ready # the public conformance suite, direct and through: equal, check for check
+	$(RUN) tests/matrix/conformance.py
+
 clean:
 	rm -rf $(VENV) dist build
 
