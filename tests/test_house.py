@@ -24,7 +24,7 @@ ROOMS = {
     "keys": {"errors"},
     "errors": set(),
     "log": set(),
-    "demo": {"errors"},
+    "demo": {"errors", "store"},
 }
 LIBRARIES = {"aiohttp": {"relay", "admin", "dashboard", "app", "doctor"}, "psycopg": {"store", "recorder", "sinks"}}
 
