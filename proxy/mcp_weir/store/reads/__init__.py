@@ -11,7 +11,7 @@ from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.health import coverage, health, services
 from mcp_weir.store.reads.ledger import ledger
 from mcp_weir.store.reads.overview import overview
-from mcp_weir.store.reads.requests import REQUEST_SORTS, request, requests
+from mcp_weir.store.reads.requests import REQUEST_SORTS, Followed, follow, mark, request, requests
 from mcp_weir.store.reads.search import search
 from mcp_weir.store.reads.sessions import SESSION_SORTS, find_sessions, session, sessions
 from mcp_weir.store.reads.streams import streams
@@ -19,7 +19,8 @@ from mcp_weir.store.reads.tools import TOOL_SORTS, tool, tools
 from mcp_weir.store.reads.totals import series, totals
 
 __all__ = [
-    "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Prices", "alerts", "clients", "cost", "coverage", "era_series",
-    "eras", "errors", "find_sessions", "health", "ledger", "load_prices", "overview", "principals", "request",
-    "requests", "search", "series", "services", "session", "sessions", "streams", "tool", "tools", "totals",
+    "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Followed", "Prices", "alerts", "clients", "cost",
+    "coverage", "era_series", "eras", "errors", "find_sessions", "follow", "health", "ledger", "load_prices",
+    "mark", "overview", "principals", "request", "requests", "search", "series", "services", "session",
+    "sessions", "streams", "tool", "tools", "totals",
 ]

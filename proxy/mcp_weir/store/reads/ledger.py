@@ -1,9 +1,17 @@
 """The context ledger: what tools/list costs, and which tools are listed and never called."""
 
-from mcp_weir.store.reads.queries import Conn
-from mcp_weir.store.shapes import NO_FILTER, ContextLedger, Filter, Window
+from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
+from mcp_weir.store.shapes import NO_FILTER, ContextEntry, ContextLedger, Filter, Window
 
 
 async def ledger(conn: Conn, window: Window, where: Filter = NO_FILTER) -> ContextLedger:
-    """What listing tools cost in the window. Uses service, client (for lists and tokens)."""
-    return ContextLedger(lists=0, tokens=0, sessions=0, per_session=0.0, entries=(), never_called=())
+    """What listing tools cost in the window. Uses service, client (for lists, tokens and calls)."""
+    values = params(window, where)
+    entries = tuple(await fetch_as(conn, "ledger", ContextEntry, values))
+    lists = (await fetch(conn, "lists", values))[0]
+    sessions = (await fetch(conn, "session_counts", values))[0]["sessions"]
+    return ContextLedger(
+        lists=lists["lists"], tokens=lists["tokens"], sessions=sessions,
+        per_session=lists["tokens"] / sessions if sessions else 0.0, entries=entries,
+        never_called=tuple(entry for entry in entries if entry.calls == 0),
+    )

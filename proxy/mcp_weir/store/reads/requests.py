@@ -1,11 +1,22 @@
-"""Requests: lists by keyset, and one whole."""
+"""Requests: lists by keyset, one whole, and the order of commits to follow."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from mcp_weir.store.reads.queries import Conn
+from psycopg import sql
+
+from mcp_weir.store.reads.queries import Conn, cursor_of, cursor_read, fetch, params
+from mcp_weir.store.reads.rows import request_row, sorting
 from mcp_weir.store.shapes import NO_FILTER, Filter, Page, RequestDetail, RequestRow, Window
 
-REQUEST_SORTS = ("started_at", "duration_ms", "request_bytes", "response_bytes", "tokens_in", "tokens_out")
+_SORTS = {
+    "started_at": (sql.SQL("r.started_at"), "timestamptz"),
+    **{
+        name: (sql.SQL(f"coalesce(r.{name}, -1)::float8"), "float8")
+        for name in ("duration_ms", "request_bytes", "response_bytes", "tokens_in", "tokens_out")
+    },
+}
+REQUEST_SORTS = tuple(_SORTS)
 
 
 async def requests(
@@ -17,9 +28,53 @@ async def requests(
     Uses every field of Filter but status, source, end_reason, kind and ghosts. Sorts other than by time, and filters on
     text, look at each row of the window. Raises ValueError for an unknown sort or a cursor that is none.
     """
-    return Page(())
+    parts = sorting(sort, _SORTS, "r.request_key", cursor)
+    after, key = (None, None) if cursor is None else cursor_read(cursor)
+    found = await fetch(conn, "requests", params(window, where, limit=limit + 1, after=after, after_key=key), parts)
+    more = len(found) > limit
+    last = found[limit - 1] if more else None
+    following = cursor_of(last["sort_value"], last["request_key"]) if last else None
+    return Page(tuple(request_row(row) for row in found[:limit]), following)
 
 
 async def request(conn: Conn, key: UUID) -> RequestDetail | None:
     """One request whole; None where there is none (any more)."""
-    return None
+    found = await fetch(conn, "request", {"key": key})
+    if not found:
+        return None
+    row = found[0]
+    rounds = await fetch(conn, "rounds", {"operation": row["operation_key"]}) if row["operation_key"] else []
+    return RequestDetail(
+        row=request_row(row),
+        rounds=tuple(request_row(other) for other in rounds) if len(rounds) > 1 else (),
+        **{name: row[name] for name in _DETAIL},
+    )
+
+
+_DETAIL = ("args_hash", "arguments", "result", "trace_id", "parent_span_id", "remote_addr", "user_agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What was committed since the last look, and the mark to look from next."""
+
+    rows: tuple[RequestRow, ...]
+    mark: str
+
+
+async def mark(conn: Conn) -> str:
+    """Where to follow from: a snapshot of what is committed now."""
+    found = await (await conn.execute("SELECT pg_current_snapshot()::text")).fetchone()
+    return str(found[0]) if found else ""
+
+
+async def follow(conn: Conn, since: str, window: Window, where: Filter = NO_FILTER) -> Followed:
+    """Final rows committed after the mark `since`, each exactly once however late it commits, in time order.
+
+    The window bounds `started_at`. Uses what `requests` uses.
+    """
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        now = await mark(conn)
+        found = await fetch(conn, "follow", params(window, where, mark=since))
+    return Followed(tuple(request_row(row) for row in found), now)

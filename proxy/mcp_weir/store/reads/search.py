@@ -1,6 +1,9 @@
 """Free text over names and messages: looks at each row of the window, and may take longer than a page does."""
 
-from mcp_weir.store.reads.queries import Conn
+import dataclasses
+from uuid import UUID
+
+from mcp_weir.store.reads.queries import Conn, fetch_as, params
 from mcp_weir.store.shapes import NO_FILTER, Filter, SearchHit, Window
 
 
@@ -9,6 +12,18 @@ async def search(
 ) -> tuple[SearchHit, ...]:
     """Sessions, requests, tools, clients and users whose names or messages hold the words, or whose key begins so.
 
-    Uses service. At most `limit` hits of each kind.
+    Uses service. At most `limit` hits of each kind; none for words of blanks only.
     """
-    return ()
+    words = words.replace("\0", "").strip()[:200]
+    if not words:
+        return ()
+    values = params(window, dataclasses.replace(where, text=words), limit=limit, words=words, key=_uuid(words))
+    values["prefix"] = str(values["like"]).removeprefix("%").lower()
+    return tuple(await fetch_as(conn, "search", SearchHit, values))
+
+
+def _uuid(words: str) -> UUID | None:
+    try:
+        return UUID(words)
+    except ValueError:
+        return None

@@ -1,21 +1,145 @@
 """Tools in a window, and one tool whole."""
 
-from mcp_weir.store.reads.queries import Conn
-from mcp_weir.store.shapes import NO_FILTER, Filter, ToolDetail, ToolSummary, Window
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-TOOL_SORTS = ("calls", "errors", "error_rate", "p50", "p95", "p99", "tokens", "name")
+from psycopg import sql
+
+from mcp_weir.store.reads.errors import errors
+from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
+from mcp_weir.store.reads.requests import requests
+from mcp_weir.store.reads.totals import level, series, totals
+from mcp_weir.store.shapes import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NO_FILTER,
+    CatalogVersion,
+    Filter,
+    RequestRow,
+    Share,
+    ToolDetail,
+    ToolSummary,
+    Totals,
+    Window,
+)
+
+_KEYS = {
+    "calls": lambda t: t.totals.calls,
+    "errors": lambda t: t.totals.errors,
+    "error_rate": lambda t: t.totals.error_rate,
+    "p50": lambda t: t.totals.p50_ms or 0,
+    "p95": lambda t: t.totals.p95_ms or 0,
+    "p99": lambda t: t.totals.p99_ms or 0,
+    "tokens": lambda t: t.totals.tokens_in + t.totals.tokens_out,
+    "name": lambda t: t.name,
+}
+TOOL_SORTS = tuple(_KEYS)
+_BINS = (MINUTE, 5 * MINUTE, HOUR, DAY)
+_TOTALS = tuple(Totals.__dataclass_fields__)
 
 
 async def tools(
-    conn: Conn, window: Window, where: Filter = NO_FILTER, *, sort: str = "-calls", limit: int = 500
+    conn: Conn, window: Window, where: Filter = NO_FILTER, *, sort: str = "-calls", limit: int = 500, sparks: int = 50
 ) -> tuple[ToolSummary, ...]:
-    """Tools called or listed in the window. `sort` is one of TOOL_SORTS, `-` before it for falling.
+    """Tools called or listed in the window, the first `sparks` with their calls over time.
 
-    Uses service, client, tool, outcome, text. Raises ValueError for an unknown sort.
+    `sort` is one of TOOL_SORTS, `-` before it for falling. Uses service, client, tool, outcome, errors, text.
+    Raises ValueError for an unknown sort.
     """
-    return ()
+    if sort.removeprefix("-") not in _KEYS:
+        raise ValueError(f"cannot sort by {sort[:40]!r}; one of {', '.join(TOOL_SORTS)}")
+    called = {(row["service"], row["name"]): row for row in await fetch(conn, "tools", params(window, where))}
+    listed = {(row["service"], row["tool"]): row for row in await fetch(conn, "listed", params(window, where))}
+    names = called.keys() | (set() if where.client or where.outcome or where.errors else listed.keys())
+    found = [_summary(key, called.get(key), listed.get(key)) for key in names if _named(key[1], where.text)]
+    found.sort(key=lambda tool: tool.name)
+    found.sort(key=_KEYS[sort.removeprefix("-")], reverse=sort.startswith("-"))
+    drawn = await spark_lines(conn, window, where, "target", [tool.name for tool in found[:sparks]])
+    return tuple(dataclasses.replace(tool, spark=drawn.get(tool.name, ())) for tool in found[:limit])
 
 
 async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER) -> ToolDetail | None:
     """One tool; None where it was neither called in the window nor ever listed. Uses service, client."""
-    return None
+    where = dataclasses.replace(where, tool=name)
+    found = await tools(conn, window, where, limit=1)
+    if not found:
+        return None
+    outcomes, callers = [
+        tuple(await fetch_as(conn, "shares", Share, params(window, where, limit=20), {"column": sql.SQL(column)}))
+        for column in ("outcome", "client")
+    ]
+    before, after = await _neighbours(conn, window, where)
+    return ToolDetail(
+        tool=found[0],
+        previous=await totals(conn, window.previous, where),
+        series=await series(conn, window, where),
+        outcomes=outcomes,
+        errors=await errors(conn, window, where, limit=20),
+        slowest=await _slowest(conn, window, where),
+        callers=callers,
+        before=before,
+        after=after,
+        versions=await _versions(conn, window, where),
+    )
+
+
+def totals_of(row: Mapping[str, Any]) -> Totals:
+    """The figures among a row's columns."""
+    return Totals(**{name: row[name] for name in _TOTALS})
+
+
+async def spark_lines(
+    conn: Conn, window: Window, where: Filter, column: str, names: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Requests of each name over the window in at most some 60 bins; `column` is target or client."""
+    if not names:
+        return {}
+    length = window.until - window.since
+    step = next((step for step in _BINS if length <= 61 * step or (step == HOUR and length <= 2 * DAY)), DAY)
+    parts = {"column": sql.SQL(column), "table": sql.SQL(f"weir.rollup_{level(step)}")}
+    values = params(window, where, bin=step, names=list(names))
+    found = await fetch(conn, "sparks", values, parts)
+    bins = -(-length // step) + 1
+    drawn: dict[str, list[int]] = {name: [0] * bins for name in names}
+    for row in found:
+        drawn[row["name"]][_bin(row["step"], window.since, step)] += row["n"]
+    return {name: tuple(line) for name, line in drawn.items()}
+
+
+def _bin(at: datetime, since: datetime, step: timedelta) -> int:
+    return max(0, (at - since) // step + 1)
+
+
+def _named(name: str, words: str | None) -> bool:
+    return words is None or words.casefold() in name.casefold()
+
+
+def _summary(
+    key: tuple[str, str], called: Mapping[str, Any] | None, listed: Mapping[str, Any] | None
+) -> ToolSummary:
+    return ToolSummary(
+        name=key[1],
+        service=key[0],
+        totals=totals_of(called) if called else Totals(),
+        listed=None if listed is None else True,
+        context_tokens=listed["tokens"] if listed else 0,
+    )
+
+
+async def _slowest(conn: Conn, window: Window, where: Filter) -> tuple[RequestRow, ...]:
+    found = await requests(conn, window, where, sort="-duration_ms", limit=10)
+    return found.items
+
+
+async def _neighbours(conn: Conn, window: Window, where: Filter) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
+    found = await fetch(conn, "neighbours", params(window, where))
+    sides = {side: tuple(Share(name=row["name"], count=row["count"], errors=row["errors"])
+                         for row in found if row["side"] == side) for side in ("before", "after")}
+    return sides["before"], sides["after"]
+
+
+async def _versions(conn: Conn, window: Window, where: Filter) -> tuple[CatalogVersion, ...]:
+    return tuple(await fetch_as(conn, "versions", CatalogVersion, params(window, where)))

@@ -26,7 +26,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One step of a series. `recorded` is False where recording had a gap: draw a hole, not a zero."""
+    """One step of a series. `recorded` is False where exchanges were dropped: a hole or a lower bound."""
 
     at: datetime
     requests: int = 0

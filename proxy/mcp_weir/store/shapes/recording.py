@@ -65,7 +65,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Look at this now. `says` is one sentence; `kind`: error_rate, spike, slow_tool, recording_gap, recorder."""
+    """Look at this now. `says` is one sentence; `kind`: error_rate, spike, slow_tool, recording_gap, .."""
 
     kind: str
     severity: str  # warning | critical

@@ -1,0 +1,82 @@
+"""Ten million requests in a Postgres of its own, and what each page's reads cost over them.
+
+    python benchmarks/history.py fill --data-dir DIR [--requests 10000000] [--sessions 100000]
+    python benchmarks/history.py measure --data-dir DIR --out docs/performance-reads.md
+"""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import psycopg
+
+from mcp_weir.store import migrate
+from mcp_weir.store.embedded import EmbeddedPostgres
+
+QUERIES = dict(
+    re.findall(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", (Path(__file__).parent / "history_fill.sql").read_text(),
+               re.MULTILINE | re.DOTALL)
+)
+
+
+@click.group()
+def cli() -> None:
+    """Proof at size."""
+
+
+@cli.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), required=True)
+@click.option("--requests", default=10_000_000)
+@click.option("--sessions", default=100_000)
+@click.option("--tools", default=120)
+@click.option("--days", default=30)
+def fill(data_dir: Path, requests: int, sessions: int, tools: int, days: int) -> None:
+    """Make the history; prints the database's URL."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    url = EmbeddedPostgres(data_dir).start()
+    with psycopg.connect(url, autocommit=True) as conn:
+        for setting in ("max_wal_size = '8GB'", "synchronous_commit = off", "maintenance_work_mem = '256MB'"):
+            conn.execute(f"ALTER SYSTEM SET {setting}".encode())
+        conn.execute("SELECT pg_reload_conf()")
+        migrate.migrate(conn)
+        conn.execute("SELECT setseed(0.42)")
+        conn.execute("SET work_mem = '256MB'")
+        fill_rows(conn, {"sessions": sessions, "mean": requests / sessions, "tools": tools, "days": days})
+        click.echo(url)
+        click.pause("Ready; any key stops it.") if click.get_text_stream("stdin").isatty() else None
+
+
+def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:
+    """Sessions, requests day by day, then everything that is made from them."""
+    for name in ("plan", "tools"):
+        run(conn, name, size)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    every = [today - timedelta(days=back) for back in range(int(size["days"]) + 1, -2, -1)]
+    for day in every:
+        conn.execute("SELECT weir.ensure_partition(%s)", (day.date(),))
+    for day in every:
+        run(conn, "day", {**size, "day": day})
+    for name in ("derived", "sessions", "catalog", "streams"):
+        run(conn, name, size)
+    for day in every:
+        for name in ("minute", "hour", "day_rollup"):
+            run(conn, name, {"day": day})
+    for level in ("minute", "hour", "day"):
+        run(conn, "total", {}, level)
+    for name in ("error", "coverage", "dropped"):
+        run(conn, name, {})
+    conn.execute("VACUUM ANALYZE")
+
+
+def run(conn: psycopg.Connection, name: str, params: dict[str, object] | dict[str, float], level: str = "") -> None:
+    """One step, with its time."""
+    began = time.monotonic()
+    text = QUERIES[name].replace("{level}", level)
+    done = conn.execute(text.encode(), params)
+    click.echo(f"{name:<12} {params.get('day', '')!s:<26} {done.rowcount:>10} rows {time.monotonic() - began:7.1f} s")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,7 @@
+(%(service)s::text IS NULL OR service = %(service)s)
+    AND (%(client)s::text IS NULL OR client = %(client)s)
+    AND (%(tool)s::text IS NULL OR (method = 'tools/call' AND target = %(tool)s))
+    AND (%(target)s::text IS NULL OR target = %(target)s)
+    AND (%(method)s::text IS NULL OR method = %(method)s)
+    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+    AND (NOT %(errors)s::bool OR weir.is_error(outcome))

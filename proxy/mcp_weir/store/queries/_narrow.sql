@@ -1,0 +1,1 @@
+weir.totalled(%(since)s, %(until)s) WHERE {_total_filter}

@@ -1,0 +1,8 @@
+-- Rows committed since the snapshot `mark`, in time order: a late row is as new as any other.
+WITH fresh AS (
+    SELECT {_request_columns} FROM weir.request_rows r
+    WHERE recorded_xid >= pg_snapshot_xmin(%(mark)s::pg_snapshot)
+        AND NOT pg_visible_in_snapshot(recorded_xid, %(mark)s::pg_snapshot) AND {_request_filter}
+)
+SELECT f.*, d.session_key AS derived_key FROM fresh f LEFT JOIN weir.derived_requests d USING (request_key)
+ORDER BY started_at, request_key
