@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mcp_weir.dashboard import format
-from mcp_weir.store.shapes import EraPoint, Point
+from mcp_weir.store.shapes import EraPoint, Point, TimelineItem
 
 WIDTH, HEIGHT = 1000.0, 170.0
 Values = Sequence[float | None]
@@ -126,6 +126,35 @@ def eras(points: Sequence[EraPoint], grain: timedelta) -> Chart:
     lines = (("legacy", "c-warn"), ("modern", "c-accent"), ("unknown", "c-soft"))
     series = tuple(Series(name, tuple(float(getattr(p, name)) for p in points), colour) for name, colour in lines)
     return Chart("Sessions begun", "stack", "number", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def grain(points: Sequence[Point] | Sequence[EraPoint]) -> timedelta:
+    """The step of a series; a minute where a single point does not tell."""
+    return points[1].at - points[0].at if len(points) > 1 else timedelta(minutes=1)
+
+
+def fall(item: TimelineItem, begin: float, end: float) -> list[tuple[str, float, float]]:
+    """(classes, x, width) of a waterfall's bar in a box 1,000 wide: up to the result, and paler to the exchange's end.
+
+    `begin` and `end` are milliseconds after the session's start; what lies outside is cut off.
+    """
+    scale = 1000 / max(end - begin, 0.001)
+    tone = {"stream": "stream", "server_request": "server", "failure": "err"}.get(item.kind, "")
+    if item.is_error:
+        tone = "err"
+    elif item.request is not None and item.request.outcome in ("cancelled", "client_aborted"):
+        tone = "off"
+    left = min(max((item.offset_ms - begin) * scale, 0.0), 998.0)
+
+    def wide(length_ms: float | None) -> float:
+        reach = 1000.0 if length_ms is None else (item.offset_ms + length_ms - begin) * scale
+        return round(max(min(reach, 1000.0) - left, 2.0), 1)
+
+    result = item.request.duration_ms if item.request is not None else None
+    whole = wide(item.length_ms)
+    if result is None or wide(result) >= whole:
+        return [(tone, round(left, 1), whole)]
+    return [(f"{tone} rest", round(left, 1), whole), (tone, round(left, 1), wide(result))]
 
 
 def spark(values: Sequence[float]) -> list[tuple[float, float, float, float]]:
