@@ -54,6 +54,7 @@ class Exchange:
             done, _ = await asyncio.wait({watch}, timeout=seconds)
         finally:
             watch.cancel()
+            await asyncio.wait({watch})  # else the next read finds this one still waiting
         if done:
             self.upstream.left[self.id] = time.monotonic()
         return not done
