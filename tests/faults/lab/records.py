@@ -76,6 +76,16 @@ def coverage(url: str) -> dict[str, int]:
     return total
 
 
+async def settled_coverage(url: str) -> dict[str, int]:
+    """Coverage once it adds up or its figures stand still for 6 s: they are written every few seconds."""
+    now, still = coverage(url), 0
+    while still < 3 and now["seen"] != now["stored"] + now["dropped"] + now["quarantined"]:
+        await asyncio.sleep(2)
+        before, now = now, coverage(url)
+        still = still + 1 if now == before else 0
+    return now
+
+
 def _sum(said: object) -> int:
     if isinstance(said, dict):
         return sum(_sum(value) for value in said.values())

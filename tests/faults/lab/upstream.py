@@ -155,6 +155,9 @@ class Upstream:
         if head is None:
             return False
         body = await read_body(reader, head)
+        if head.start.split(b" ")[1].split(b"?")[0] != b"/mcp":
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return True
         call = self._read(head, body)
         self.executed[call.get("id")] += 1
         params = call.get("params") or {}
