@@ -1,5 +1,6 @@
 """Keyed hashes: stable, separated by service, kept in a file of its own."""
 
+import hmac
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ def test_a_session_key_is_stable_and_of_its_service() -> None:
     assert one.session_key(b"id") == Keys(b"k" * 32, "a").session_key(b"id")
     assert one.session_key(b"id") != two.session_key(b"id")
     assert one.session_key(b"id").version == 8
+    whole = hmac.digest(b"k" * 32, b"args\0a\0{}", "sha256")
+    assert one.digest("args", b"{}") == whole[:16]
     assert one.digest("event-id", b"id") != one.digest("args", b"id")
 
 

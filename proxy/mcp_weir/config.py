@@ -45,7 +45,8 @@ class Settings:
         "text", None, "Name of the server in the rows; default the upstream's host and port.", "relay")
     instance: str | None = _set("text", None, "Name of this replica in the rows; default the host name.", "relay")
     mcp_path: tuple[str, ...] = _set(
-        "list", (), "Paths that are read; default the upstream's path, /sse and /messages/.", "relay")
+        "list", (), "Paths that are read; default the upstream's path and, beside it and at the root, /sse and"
+        " /messages/.", "relay")
     key_file: Path | None = _set("path", None, "The HMAC key, shared by replicas; default DATA_DIR/key.", "relay")
     log_level: str = _set("text", "info", "What is logged to stderr.", "relay recorder admin",
                           ("debug", "info", "warning", "error"))

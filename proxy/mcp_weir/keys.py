@@ -7,7 +7,6 @@ of exactly 32 raw bytes is one key, as a Kubernetes secret may hold it.
 
 import errno
 import hashlib
-import hmac
 import os
 import tempfile
 import time
@@ -25,20 +24,27 @@ class Keys:
     """HMAC-SHA-256 under one installation secret; `purpose` separates domains."""
 
     def __init__(self, secret: bytes, service: str) -> None:
-        self._secret = secret
         self._service = service.encode()
         self.key_id = key_id(secret)
         # the same few sessions and principals come again and again: a look-up is 0.1 us, an HMAC 2 us
         self.session_key = lru_cache(maxsize=65_536)(self._session_key)
         self.principal_key = lru_cache(maxsize=4_096)(self._principal_key)
-        self._prefixes: dict[str, bytes] = {}
+        # HMAC (RFC 2104) with both padded keys hashed once: 0.8 us a hash where hmac.digest needs 2.1 us
+        padded = secret.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        self._begun: dict[str, hashlib._Hash] = {}
 
     def digest(self, purpose: str, data: bytes) -> bytes:
         """16 bytes, the same on every worker and replica that holds the same key."""
-        prefix = self._prefixes.get(purpose)
-        if prefix is None:
-            prefix = self._prefixes[purpose] = purpose.encode() + b"\0" + self._service + b"\0"
-        return hmac.digest(self._secret, prefix + data, "sha256")[:16]
+        begun = self._begun.get(purpose)
+        if begun is None:
+            begun = self._begun[purpose] = self._inner.copy()
+            begun.update(purpose.encode() + b"\0" + self._service + b"\0")
+        inner, outer = begun.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()[:16]
 
     def _session_key(self, session_id: bytes) -> uuid.UUID:
         value = bytearray(self.digest("session", session_id))

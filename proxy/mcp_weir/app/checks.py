@@ -5,8 +5,10 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
+from mcp_weir.keys import Keys
 from mcp_weir.store import connect
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
@@ -34,7 +36,9 @@ def check(settings: Settings) -> tuple[str, str]:
         raise UsageError("--upstream-host rewrites Host: say with --allowed-host which Host clients may send")
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise UsageError("--tls-cert and --tls-key go together")
-    return split_upstream(settings.upstream)
+    origin, path = split_upstream(settings.upstream)
+    reading(settings, Keys(bytes(32), ""), path)  # only whether the policies can be read: no key is needed for that
+    return origin, path
 
 
 def database_url(settings: Settings) -> str | None:

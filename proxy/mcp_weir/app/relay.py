@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from mcp_weir.app.checks import check
+from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.keys import Keys, load_or_create
 from mcp_weir.relay.server import Relay, RelaySettings
@@ -26,25 +27,16 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
         settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
         key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
     )
-    relay = Relay(_relay_settings(settings, origin, _reading(settings, keys, path)), writer.offer, writer.seen)
+    relay = Relay(_relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen)
     try:
         uvloop.run(_serve(relay, sock, writer))
     finally:
         writer.close()
 
 
-def _reading(settings: Settings, keys: Keys, path: str) -> Reading:
-    return Reading(
-        keys,
-        mcp_paths=settings.mcp_path or (path, "/sse", "/messages/"),
-        body_limit=settings.body_limit,
-        keep_session_ids=settings.keep_session_ids,
-    )
-
-
-def _relay_settings(settings: Settings, origin: str, reading: Reading) -> RelaySettings:
+def _relay_settings(settings: Settings, origin: str, read: Reading) -> RelaySettings:
     return RelaySettings(
-        origin, reading, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout
+        origin, read, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.wire.encoding import decode
-from mcp_weir.wire.jsonrpc import Malformed, read_messages
+from mcp_weir.wire.jsonrpc import read_messages
 
 
 class _Data(msgspec.Struct):
@@ -32,12 +32,12 @@ def plain(status: int, why: str) -> bytes:
 
 def bad_gateway(fault: UpstreamFault, body: bytes, coding: str, limit: int) -> bytes:
     """502. JSON-RPC -32000 with the request's own id where `body` was one request; text where it was no JSON-RPC."""
-    read = decode(body, coding, limit) if body else None
-    found = read_messages(read) if read else Malformed()
-    if isinstance(found, Malformed) or not any(m.method or m.is_response for m, _ in found):
+    read = decode(body, coding.encode("latin-1", "replace"), limit) if body else None
+    found = read_messages(read or b"")
+    if not found.members:
         return _whole(502, b"text/plain; charset=utf-8", f"mcp-weir: {fault} ({fault.kind})\n".encode())
-    single = len(found) == 1 and found[0][0].is_request and not (read or b"").lstrip().startswith(b"[")
-    named = found[0][0].id if single else msgspec.Raw(b"null")
+    message, _ = found.members[0]
+    named = message.id if message.is_request and not found.batch else msgspec.Raw(b"null")
     error = _Error(-32000, f"mcp-weir: {fault} ({fault.kind})", _Data(fault.kind))
     return _whole(502, b"application/json", msgspec.json.encode(_Response("2.0", named, error)))
 

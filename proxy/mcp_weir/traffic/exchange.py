@@ -3,150 +3,161 @@
 May not know sockets, clocks or disks: time (CLOCK_MONOTONIC, microseconds) is an argument.
 """
 
-import dataclasses
-from urllib.parse import parse_qs
+from urllib.parse import urlsplit
 
-import msgspec
-
-from mcp_weir.traffic.facts import Answer, Cancel, Closed, Fact, Opened, Request
-from mcp_weir.traffic.messages import answer_of, clean, json_id, request_of
+from mcp_weir.traffic.conversation import MODERN, Conversation
+from mcp_weir.traffic.facts import Assigned, Closed, EventIds, Fact, Opened
+from mcp_weir.traffic.masking import head_secrets
+from mcp_weir.traffic.opening import RequestHead, endpoint_session, is_mcp_path, opened_of
 from mcp_weir.traffic.reading import Reading
-from mcp_weir.wire.encoding import decode
-from mcp_weir.wire.jsonrpc import Malformed, Message, read_messages
-from mcp_weir.wire.sse import SseDecoder
+from mcp_weir.traffic.text import clean
+from mcp_weir.wire.encoding import Decoder, decode
+from mcp_weir.wire.headers import Headers, index, media_type, mirrored
+from mcp_weir.wire.jsonrpc import Messages, read_messages
+from mcp_weir.wire.sse import Event, SseDecoder
 
-_SERVER_MEMBERS = 0x80_0000
-_MODERN = "2026-07-28"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RequestHead:
-    """A request head as it came. `path` is without its query."""
-
-    method: str
-    path: str
-    query: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    client_addr: str | None
-    connection: int
-    connection_seq: int
-    proxied: bool = False
+__all__ = ["Exchange", "RequestHead", "is_mcp_path"]
+_IDS_MAX = 256
+_ERROR_ID_MAX = 1024
+_KINDS = {b"application/json": "json", b"text/event-stream": "sse"}
 
 
-class _CancelParams(msgspec.Struct):
-    requestId: msgspec.Raw
+class _Body:
+    """What has been seen of a body. The usual body is one chunk, which is kept as it came and never copied."""
 
+    __slots__ = ("size", "oversized", "_first", "_more", "_limit")
 
-def is_mcp_path(reading: Reading, path: str) -> bool:
-    """A configured path, with or without its trailing slash. What merely lies beneath is another resource."""
-    return any(path == known or path.rstrip("/") == known.rstrip("/") for known in reading.mcp_paths)
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.size = 0
+        self.oversized = False
+        self._first = b""
+        self._more: bytearray | None = None
 
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self._limit:
+            self.oversized = True
+            self.drop()
+        elif not self._first:
+            self._first = data
+        elif self._more is None:
+            self._more = bytearray(self._first) + data
+        else:
+            self._more += data
 
-def _header(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> bytes | None:
-    return next((value for key, value in headers if key.lower() == name), None)
+    def whole(self) -> bytes:
+        return self._first if self._more is None else bytes(self._more)
+
+    def drop(self) -> None:
+        self._first, self._more = b"", None
 
 
 class Exchange:
     """Feed it what passes, in order; what its methods return must be spooled before the chunk goes on."""
 
+    __slots__ = (
+        "error_id", "_reading", "_seq", "_head", "_sent", "_opened_us", "_opened", "_has_session", "_version", "_body",
+        "_talk", "_status", "_kind", "_got", "_sse", "_coding", "_answer", "_expected", "_first_byte", "_first_event",
+        "_events", "_ids", "_unread_us", "_flags", "_method", "_done",
+    )
+
     def __init__(self, reading: Reading, seq: int, head: RequestHead, wall_us: int, mono_us: int) -> None:
         self._reading, self._seq, self._head, self._opened_us = reading, seq, head, mono_us
-        self._opened: Opened | None = self._open(wall_us)
-        self._http_method, self._has_session = head.method, self._opened.session is not None
-        self._version = self._opened.protocol_version
-        self._body, self._size, self._oversized = bytearray(), 0, False
-        self._requests: dict[tuple[str, str], Request] = {}
-        self._secrets: dict[int, bytes] = {}
-        self._new: list[Fact] = []
+        self._sent = index(head.headers)
+        opened = opened_of(reading, seq, head, self._sent, wall_us, mono_us)
+        self._opened: Opened | None = opened
+        self._has_session, self._version = opened.session is not None, opened.protocol_version
+        self._body, self._answer = _Body(reading.body_limit), _Body(reading.body_limit)
+        self._talk = Conversation(reading, seq, self._secrets)
         self._status: int | None = None
         self._kind = "none"
-        self._headers: tuple[tuple[bytes, bytes], ...] = ()
+        self._got: dict[bytes, bytes] = {}
         self._sse: SseDecoder | None = None
-        self._answer, self._answer_size, self._expected = bytearray(), 0, -1
+        self._coding: Decoder | None = None
+        self._expected = -1
         self._first_byte: int | None = None
         self._first_event: int | None = None
-        self._events = self._notifications = self._progress = self._server_requests = self._messages = 0
-        self._flags: set[str] = set()
+        self._events = 0
+        self._ids: list[bytes] = []
+        self._unread_us: int | None = None
+        self._flags = self._talk.flags
+        self._method: str | None = None
         self._done = False
-        self._error_id: bytes | None = None
-
-    @property
-    def error_id(self) -> bytes | None:
+        self.error_id: bytes | None = None
         """The JSON-RPC id, as it came, that an error answer to this exchange must carry; None: no single request."""
-        return self._error_id
 
     @property
     def at_event_boundary(self) -> bool:
         """The response is an SSE stream and what has been seen of it ends between two events."""
-        return self._sse is not None and self._sse.between_events
+        return self._sse is not None and self._coding is None and self._sse.between_events
 
     @property
     def complete(self) -> bool:
         """The response body is known to be whole: its Content-Length has been reached."""
-        return 0 <= self._expected <= self._answer_size
+        return 0 <= self._expected <= self._answer.size
 
     def request_chunk(self, data: bytes, mono_us: int) -> None:
         """A piece of the request's body."""
-        self._size += len(data)
-        if self._size > self._reading.body_limit:
-            self._oversized = True
-            self._body.clear()
-        elif not self._oversized:
-            self._body += data
+        self._body.add(data)
 
     def request_end(self, mono_us: int) -> None:
         """The request's body is whole: read it."""
-        if self._oversized:
+        body = self._body
+        if body.oversized:
             self._flags.add("oversized")
             return
-        if self._head.method != "POST" or not self._body:
+        if self._head.method != "POST" or not body.size:
             return
-        coding = (_header(self._head.headers, b"content-encoding") or b"").decode("latin-1")
-        body = decode(bytes(self._body), coding, self._reading.body_limit)
-        self._body.clear()
-        if body is None:
+        coding = self._sent.get(b"content-encoding", b"").strip().lower()
+        plain = decode(body.whole(), coding, self._reading.body_limit)
+        body.drop()
+        if plain is None:
             self._flags.add("undecoded")
             return
-        found = read_messages(body)
-        if isinstance(found, Malformed):
-            self._flags.add("malformed")
-            return
-        batch = body.lstrip()[:1] == b"["
-        for message, size in found:
-            self._message(message, size, mono_us, sender="client", in_batch=batch)
-        if not batch and found[0][0].is_request and len(bytes(found[0][0].id)) <= 1024:
-            self._error_id = bytes(found[0][0].id)
-        if found and not self._requests:
+        found = read_messages(plain)
+        self._talk.hear(found, mono_us - self._opened_us, "client")
+        if found.members and not self._talk.requests:
             self._flags.add("notification_only")
-        self._check_hints()
+        if not found.batch and found.members:
+            self._single(found)
 
-    def response_head(self, status: int, headers: tuple[tuple[bytes, bytes], ...], mono_us: int) -> None:
+    def response_head(self, status: int, headers: Headers, mono_us: int) -> None:
         """The response's head came."""
-        self._status, self._headers = status, headers
-        kind = (_header(headers, b"content-type") or b"").split(b";")[0].strip().lower()
-        self._kind = {b"application/json": "json", b"text/event-stream": "sse"}.get(kind, "none")
-        coded = (_header(headers, b"content-encoding") or b"identity") != b"identity"
-        if self._kind == "sse" and coded:
-            self._flags.add("undecoded")
-        elif self._kind == "sse":
+        self._status = status
+        got = self._got = index(headers)
+        self._talk.session_id = got.get(b"mcp-session-id") or None
+        self._kind = _KINDS.get(media_type(got.get(b"content-type", b"")), "none")
+        if self._kind == "sse":
             self._sse = SseDecoder(self._reading.body_limit)
-        length = _header(headers, b"content-length")
+            coding = got.get(b"content-encoding", b"").strip().lower()
+            if coding and coding != b"identity":
+                self._coding = Decoder(coding, self._reading.body_limit)
+        length = got.get(b"content-length")
         if length is not None and length.isdigit() and len(length) < 19:
             self._expected = int(length)
 
     def response_chunk(self, data: bytes, mono_us: int) -> list[Fact]:
         """A piece of the response's body. Returns facts to spool before it is written on."""
+        at_us = mono_us - self._opened_us
         if self._first_byte is None:
-            self._first_byte = mono_us - self._opened_us
-        self._answer_size += len(data)
-        if self._sse is not None:
-            return self._events_in(self._sse, data, mono_us)
+            self._first_byte = at_us
         if self._kind == "json":
-            if self._answer_size <= self._reading.body_limit:
-                self._answer += data
-            else:
-                self._answer.clear()
-        return []
+            self._answer.add(data)
+            return []
+        self._answer.size += len(data)
+        if self._sse is None:
+            return []
+        if self._coding is not None:
+            plain = self._coding.feed(data)
+            if plain is None:
+                self._flags.add("undecoded")
+                self._sse, self._unread_us = None, at_us
+                return []
+            data = plain
+        for event in self._sse.feed(data):
+            self._event(event, at_us)
+        return self._take() if self._talk.facts or self._ids else []
 
     def sweep(self) -> list[Fact]:
         """What is known of an exchange that is still running."""
@@ -160,144 +171,120 @@ class Exchange:
         if self._done:
             return []
         self._done = True
+        at_us = mono_us - self._opened_us
         if status is not None:
             self._status = status
-        if self._kind == "json" and closed_by == "complete" and self._answer_size:
-            self._read_answer(mono_us)
+        if self._kind == "json" and self._answer.size and (closed_by == "complete" or self.complete):
+            self._read_answer(at_us)
+        if self._unread_us is not None and closed_by == "complete" and (self._status or 500) < 400:
+            self._talk.unread(self._unread_us, self._answer.size)
+        self._assigned_late(at_us)
         if self._is_probe():
             self._flags.add("probe")
-        self._new.append(Closed(
-            exchange=self._seq, at_us=mono_us - self._opened_us, closed_by=closed_by, status=self._status,
-            response_kind=self._kind, upstream_error=upstream_error, first_byte_us=self._first_byte,
-            first_event_us=self._first_event, request_bytes=self._size, response_bytes=self._answer_size,
-            events=self._events, notifications=self._notifications, progress_count=self._progress,
-            stall_us=stall_us, overhead_us=overhead_us, flags=tuple(sorted(self._flags)),
+        talk = self._talk
+        talk.facts.append(Closed(
+            exchange=self._seq, at_us=at_us, closed_by=closed_by, status=self._status, response_kind=self._kind,
+            upstream_error=upstream_error, first_byte_us=self._first_byte, first_event_us=self._first_event,
+            request_bytes=self._body.size, response_bytes=self._answer.size, events=self._events,
+            notifications=talk.notifications, progress_count=talk.progress, stall_us=stall_us,
+            overhead_us=overhead_us, flags=tuple(sorted(self._flags)) if self._flags else (),
         ))
         return self._take()
 
-    def _open(self, wall_us: int) -> Opened:
-        head, keys = self._head, self._reading.keys
-        session = _header(head.headers, b"mcp-session-id")
-        source = "header" if session is not None else None
-        transport = "http"
-        if head.path.rstrip("/").endswith("/sse"):
-            transport = "sse"
-        elif head.path.startswith("/messages"):
-            transport = "messages"
-            named = parse_qs(head.query).get("session_id") or parse_qs(head.query).get("sessionId")
-            session, source = (named[0].encode(), "endpoint") if named else (session, source)
-        credential = _header(head.headers, b"authorization")
-        agent = _header(head.headers, b"user-agent")
-        version = _header(head.headers, b"mcp-protocol-version")
-        resumes = _header(head.headers, b"last-event-id")
-        return Opened(
-            exchange=self._seq, wall_us=wall_us, mono_us=self._opened_us, http_method=head.method,
-            transport=transport, session=keys.session_key(session) if session is not None else None,
-            session_source=source,
-            session_id=session.decode("latin-1") if session and self._reading.keep_session_ids else None,
-            protocol_version=clean(version.decode("latin-1"), 32) if version else None,
-            principal_key=keys.principal_key(credential) if credential else None, client_addr=head.client_addr,
-            user_agent=clean(agent.decode("utf-8", "replace")) if agent else None, connection=head.connection,
-            connection_seq=head.connection_seq, proxied=head.proxied,
-            resumes=keys.digest("event-id", resumes) if resumes is not None else None,
-        )
-
-    def _events_in(self, sse: SseDecoder, data: bytes, mono_us: int) -> list[Fact]:
-        before = len(self._new)
-        for event in sse.feed(data):
-            if event.data is None:
-                continue
-            self._events += 1
-            if self._first_event is None:
-                self._first_event = mono_us - self._opened_us
-            if event.oversized:
-                self._flags.add("oversized")
-            elif event.data and event.event == "message":
-                found = read_messages(event.data)
-                if isinstance(found, Malformed):
-                    self._flags.add("malformed")
-                    continue
-                for message, size in found:
-                    self._message(message, size, mono_us, sender="server", in_batch=False)
-        return self._take() if len(self._new) > before else []
-
-    def _read_answer(self, mono_us: int) -> None:
-        if self._answer_size > self._reading.body_limit:
-            self._flags.add("oversized")
-            return
-        coding = (_header(self._headers, b"content-encoding") or b"").decode("latin-1")
-        body = decode(bytes(self._answer), coding, self._reading.body_limit)
-        if body is None:
-            self._flags.add("undecoded")
-            return
-        found = read_messages(body)
-        if isinstance(found, Malformed):
-            return  # an error page that says it is JSON: the status tells
-        for message, size in found:
-            self._message(message, size, mono_us, sender="server", in_batch=False)
-
-    def _message(self, message: Message, size: int, mono_us: int, *, sender: str, in_batch: bool) -> None:
-        at_us = mono_us - self._opened_us
+    def _single(self, found: Messages) -> None:
+        """The body was one message: what an error must be addressed to, and whether the headers tell the same."""
+        message, _ = found.members[0]
+        self._method = message.method
         if message.is_request:
-            self._request(message, size, at_us, sender, in_batch)
-        elif message.is_response:
-            self._response(message, size, at_us, "server" if sender == "client" else "client")
-        else:
-            self._notifications += 1
-            if message.method == "notifications/progress":
-                self._progress += 1
-            elif message.method == "notifications/cancelled":
-                self._cancel(message, at_us, sender)
-
-    def _request(self, message: Message, size: int, at_us: int, sender: str, in_batch: bool) -> None:
-        member = len(self._requests) - self._server_requests
-        if sender == "server":
-            member = _SERVER_MEMBERS + self._server_requests
-            self._server_requests += 1
-        fact = request_of(
-            self._reading, message, size, exchange=self._seq, member=member, at_us=at_us, direction=sender,
-            in_batch=in_batch,
+            ident = bytes(message.id)
+            self.error_id = ident if len(ident) <= _ERROR_ID_MAX else None
+        lone = self._talk.lone
+        said = lone.fact.protocol_version if lone else None
+        if not message.method or message.method == "initialize" or (said or self._version or "") < MODERN:
+            return  # mcp-remote sends Mcp-Method with a legacy initialize: without the era it proves nothing
+        name = self._sent.get(b"mcp-name")
+        differs = (
+            said is not None and self._version not in (None, said)
+            or self._sent.get(b"mcp-method", message.method.encode()) != message.method.encode()
+            or name is not None and lone is not None and lone.mirrored not in (None, mirrored(name))
         )
-        self._version = fact.protocol_version or self._version
-        self._requests[sender, fact.jsonrpc_id] = fact
-        self._secrets[member] = bytes(message.params)[:65536]
-        self._new.append(fact)
-
-    def _response(self, message: Message, size: int, at_us: int, direction: str) -> None:
-        # only a request of this exchange and of the other side can be meant; ids repeat everywhere else
-        asked = self._requests.get((direction, json_id(self._reading, message.id))) if direction == "client" else None
-        session = _header(self._headers, b"mcp-session-id")
-        fact: Answer = answer_of(
-            self._reading, message, size, exchange=self._seq, at_us=at_us, direction=direction, asked=asked,
-            secrets=self._secrets.get(asked.member, b"") if asked else b"", session_id=session,
-            progress=self._progress,
-        )
-        self._new.append(fact)
-
-    def _cancel(self, message: Message, at_us: int, sender: str) -> None:
-        try:
-            named = msgspec.json.decode(message.params, type=_CancelParams).requestId
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            return
-        self._new.append(
-            Cancel(exchange=self._seq, at_us=at_us, direction=sender, jsonrpc_id=json_id(self._reading, named))
-        )
-
-    def _check_hints(self) -> None:
-        said = _header(self._head.headers, b"mcp-method")
-        if said is None or len(self._requests) != 1 or (self._version or "") < _MODERN:
-            return
-        (request,) = self._requests.values()
-        if said.decode("latin-1") != request.method:
+        if differs:
             self._flags.add("header_mismatch")
 
+    def _event(self, event: Event, at_us: int) -> None:
+        if event.id:
+            self._ids.append(self._reading.keys.digest("event-id", event.id))
+        if event.data is None:
+            return
+        self._events += 1
+        if self._first_event is None:
+            self._first_event = at_us
+        if event.oversized:
+            self._flags.add("oversized")
+            self._unread_us = at_us
+        elif event.event == "message":
+            if event.data:  # none: the priming event of 2025-11-25
+                self._talk.hear(read_messages(event.data), at_us, "server")
+        elif event.event == "endpoint" and self._head.method == "GET":
+            self._endpoint(event.data, at_us)
+
+    def _endpoint(self, url: bytes, at_us: int) -> None:
+        """HTTP+SSE (2024-11-05): the first event names the URL, and in its query the session, for POSTs."""
+        try:
+            named = endpoint_session(urlsplit(url.decode("utf-8", "replace").strip()).query)
+        except ValueError:
+            return
+        if named:
+            self._assigned(named, "endpoint", at_us)
+
+    def _assigned_late(self, at_us: int) -> None:
+        """`initialize` was taken and its answer will come on another stream: the head has named the session."""
+        lone, session = self._talk.lone, self._talk.session_id
+        if session and lone and lone.fact.method == "initialize" and 200 <= (self._status or 0) < 300:
+            self._assigned(session, "header", at_us)
+
+    def _assigned(self, session: bytes, source: str, at_us: int) -> None:
+        raw = clean(session.decode("utf-8", "replace")) if self._reading.keep_session_ids else None
+        key = self._reading.keys.session_key(session)
+        self._talk.facts.append(
+            Assigned(exchange=self._seq, at_us=at_us, session=key, session_source=source, session_id=raw)
+        )
+
+    def _read_answer(self, at_us: int) -> None:
+        body = self._answer
+        coding = self._got.get(b"content-encoding", b"").strip().lower()
+        plain = None if body.oversized else decode(body.whole(), coding, self._reading.body_limit)
+        body.drop()
+        if plain is None:
+            self._flags.add("oversized" if body.oversized else "undecoded")
+            self._unread_us = at_us
+            return
+        found = read_messages(plain)
+        if found.malformed and (not self._talk.requests or (self._status or 500) >= 400):
+            found.malformed = False  # an error page that says it is JSON, or no answer at all: the status tells
+        self._talk.hear(found, at_us, "server", self._status or 0)
+
+    def _secrets(self) -> list[str]:
+        session = self._talk.session_id
+        return [*head_secrets(self._sent, self._head.query), *([session.decode("latin-1")] if session else [])]
+
     def _is_probe(self) -> bool:
-        if self._http_method in ("HEAD", "OPTIONS"):
+        if self._head.method in ("HEAD", "OPTIONS"):
             return True
         refused = self._status is not None and 400 <= self._status < 500
-        return self._http_method == "GET" and not self._has_session and refused
+        if self._head.method == "GET":
+            return refused and not self._has_session
+        return self._method == "server/discover" and (refused or self._talk.refused)
 
     def _take(self) -> list[Fact]:
-        facts: list[Fact] = [*([self._opened] if self._opened else []), *self._new]
-        self._opened, self._new = None, []
+        facts: list[Fact] = self._talk.facts
+        if self._ids:
+            ids, self._ids = self._ids, []
+            first = [EventIds(exchange=self._seq, ids=tuple(ids[at : at + _IDS_MAX])) for at in
+                     range(0, len(ids), _IDS_MAX)]
+            facts = [*first, *facts]
+        if self._opened is not None:
+            facts = [self._opened, *facts]
+            self._opened = None
+        self._talk.facts = []
         return facts

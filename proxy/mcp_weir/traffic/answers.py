@@ -1,0 +1,189 @@
+"""What one JSON-RPC response says in MCP, of any revision: the Answer fact; and what notifications say of tasks.
+
+Pure; never raises on input.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from mcp_weir.traffic.catalogue import shown
+from mcp_weir.traffic.facts import Answer, TaskSeen
+from mcp_weir.traffic.identities import identity_of
+from mcp_weir.traffic.masking import masked
+from mcp_weir.traffic.reading import Reading
+from mcp_weir.traffic.requests import Asked, Passed, object_keys, related_task
+from mcp_weir.traffic.text import clean, json_id, text_hash, tokens
+from mcp_weir.wire.jsonrpc import Message
+from mcp_weir.wire.lenient import Lenient
+
+_EMPTY = msgspec.Raw(b"")
+_CODE_LIMIT = 1 << 31
+_STATUSES = frozenset({"working", "input_required", "completed", "failed", "cancelled"})
+_CAPTURED = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete", "tasks/result"})
+
+
+class Heard(msgspec.Struct):
+    """What the exchange knows when an answer passes."""
+
+    asked: Asked | None
+    session_id: bytes | None  # the response's Mcp-Session-Id
+    progress: int
+    secrets: Callable[[], list[str]]  # of the head; asked for only where an error message has to be masked
+    refused: bool = False  # a JSON-RPC error that names no request, under a failing status
+
+
+class _Task(msgspec.Struct, rename={"meta": "_meta"}):
+    """The task fields of 2025-11-25 and of the extension, wherever they stand."""
+
+    taskId: Any = None
+    status: Any = None
+    result: msgspec.Raw = _EMPTY
+    error: msgspec.Raw = _EMPTY
+    meta: msgspec.Raw = _EMPTY
+
+
+class _Result(_Task):
+    isError: Any = None
+    resultType: Any = None
+    protocolVersion: Any = None
+    serverInfo: msgspec.Raw = _EMPTY
+    capabilities: msgspec.Raw = _EMPTY
+    tools: msgspec.Raw = _EMPTY
+    task: msgspec.Raw = _EMPTY
+    requestState: Any = None
+    inputRequests: msgspec.Raw = _EMPTY
+
+
+class _ResultMeta(msgspec.Struct, rename={
+    "server": "io.modelcontextprotocol/serverInfo", "related": "io.modelcontextprotocol/related-task",
+}):
+    server: msgspec.Raw = _EMPTY
+    related: msgspec.Raw = _EMPTY
+
+
+class _Error(msgspec.Struct):
+    code: Any = None
+    message: Any = None
+
+
+_result, _task, _meta, _error = Lenient(_Result), Lenient(_Task), Lenient(_ResultMeta), Lenient(_Error)
+_NO_RESULT, _NO_META = _Result(), _ResultMeta()
+
+
+def answer_of(reading: Reading, message: Message, passed: Passed, heard: Heard) -> Answer:
+    """The fact of a response. Its direction is the other side of `passed.sender`: who had asked."""
+    direction = "client" if passed.sender == "server" else "server"
+    if bytes(message.error)[:1] == b"{":
+        return _refusal(reading, message, passed, heard, direction)
+    asked, method = heard.asked, heard.asked.fact.method if heard.asked else None
+    result = _result.read(message.result) or _NO_RESULT
+    meta = (_meta.read(result.meta) if bytes(result.meta) else None) or _NO_META
+    outcome = _outcome(result)
+    begins = method == "initialize" and heard.session_id is not None
+    task, status, task_outcome = _task_of(reading, method, result, meta, outcome)
+    server = result.serverInfo if bytes(result.serverInfo) else meta.server
+    return Answer(
+        exchange=passed.exchange,
+        at_us=passed.at_us,
+        direction=direction,
+        jsonrpc_id=json_id(reading, message.id),
+        member=asked.fact.member if asked else None,
+        outcome=outcome,
+        size=passed.size,
+        tokens_out=tokens(len(bytes(message.result))),
+        result=_captured(reading, message.result, asked, direction),
+        progress_count=heard.progress,
+        server=identity_of(server, result.capabilities if method == "initialize" else _EMPTY),
+        protocol_version=clean(result.protocolVersion, 32),
+        session=reading.keys.session_key(heard.session_id) if begins and heard.session_id else None,
+        session_id=clean((heard.session_id or b"").decode("latin-1")) if begins and reading.keep_session_ids else None,
+        state_hash=text_hash(reading, "request-state", result.requestState),
+        input_keys=object_keys(reading, result.inputRequests),
+        task=task,
+        task_status=status,
+        task_outcome=task_outcome,
+        tools=shown(reading.keys, result.tools) if bytes(result.tools) and method in (None, "tools/list") else None,
+    )
+
+
+def task_seen(reading: Reading, message: Message, passed: Passed) -> TaskSeen | None:
+    """notifications/tasks/status of 2025-11-25, notifications/tasks of the extension."""
+    said = _task.read(message.params) if bytes(message.params) else None
+    task = text_hash(reading, "task", said.taskId) if said else None
+    if said is None or task is None:
+        return None
+    direction = "client" if passed.sender == "server" else "server"
+    return TaskSeen(
+        exchange=passed.exchange, at_us=passed.at_us, direction=direction, task=task, task_status=_status(said),
+        task_outcome=_inlined(said),
+    )
+
+
+def _refusal(reading: Reading, message: Message, passed: Passed, heard: Heard, direction: str) -> Answer:
+    error, asked = _error.read(message.error) or _Error(), heard.asked
+    fact = asked.fact if asked else None
+    spared: set[str | None] = {fact.target, fact.method, fact.protocol_version} if fact else set()
+    if fact and fact.client:
+        spared |= {fact.client.name, fact.client.version}
+    known = isinstance(error.code, int) and abs(error.code) < _CODE_LIMIT
+    is_result = fact is not None and fact.method == "tasks/result"
+    return Answer(
+        exchange=passed.exchange,
+        at_us=passed.at_us,
+        direction=direction,
+        jsonrpc_id=json_id(reading, message.id) if bytes(message.id) else "null",
+        member=fact.member if fact else None,
+        outcome="http_error" if heard.refused else "rpc_error",
+        error_code=error.code if known else None,
+        error_message=masked(error.message, asked.held if asked else None, spared, heard.secrets()),
+        size=passed.size,
+        progress_count=heard.progress,
+        task=fact.task if fact and is_result else None,
+        task_outcome="rpc_error" if is_result else None,
+    )
+
+
+def _outcome(result: _Result) -> str:
+    if result.resultType == "input_required":
+        return "input_required"
+    return "tool_error" if result.isError is True else "ok"
+
+
+def _task_of(
+    reading: Reading, method: str | None, result: _Result, meta: _ResultMeta, outcome: str
+) -> tuple[bytes | None, str | None, str | None]:
+    """(task, its status, the outcome of its work where this answer ends it).
+
+    2025-11-25: `result.task` made by a request that wanted one; `taskId` and `status` in the results of tasks/get and
+    tasks/cancel; the end is the result of tasks/result. Extension: `resultType: "task"`; tasks/get inlines the end.
+    """
+    if method == "tasks/result":
+        return related_task(reading, meta.related), None, outcome
+    if bytes(result.task)[:1] == b"{":
+        made = _task.read(result.task) or _Task()
+        return text_hash(reading, "task", made.taskId), _status(made), None
+    if result.taskId is None:
+        return related_task(reading, meta.related), None, None
+    return text_hash(reading, "task", result.taskId), _status(result), _inlined(result)
+
+
+def _status(task: _Task) -> str | None:
+    return task.status if isinstance(task.status, str) and task.status in _STATUSES else None
+
+
+def _inlined(task: _Task) -> str | None:
+    if task.status == "failed":
+        return "rpc_error"
+    if task.status == "completed" and bytes(task.result)[:1] == b"{":
+        return _outcome(_result.read(task.result) or _NO_RESULT)
+    return None
+
+
+def _captured(reading: Reading, result: msgspec.Raw, asked: Asked | None, direction: str) -> str | None:
+    if asked is None:
+        return reading.capture.take(reading.keys, None, result) if direction == "client" else None
+    if asked.fact.method not in _CAPTURED:
+        return None
+    return reading.capture.take(reading.keys, asked.fact.target or "", result)

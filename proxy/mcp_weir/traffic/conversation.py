@@ -1,0 +1,171 @@
+"""The JSON-RPC messages of one exchange: who asked, who answered, what is still open. Pure; bounded."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from mcp_weir.traffic.answers import Heard, answer_of, task_seen
+from mcp_weir.traffic.facts import Answer, Cancel, Fact
+from mcp_weir.traffic.reading import Reading
+from mcp_weir.traffic.requests import Asked, Passed, request_of
+from mcp_weir.traffic.text import json_id
+from mcp_weir.wire.jsonrpc import Message, Messages
+from mcp_weir.wire.lenient import Lenient
+
+MODERN = "2026-07-28"
+_SERVER_MEMBERS = 0x80_0000
+_TOKENS_MAX = 256
+_EMPTY = msgspec.Raw(b"")
+
+
+class _CancelParams(msgspec.Struct):
+    requestId: msgspec.Raw = _EMPTY
+
+
+class _ProgressParams(msgspec.Struct):
+    progressToken: msgspec.Raw = _EMPTY
+
+
+_cancelled, _progressed = Lenient(_CancelParams), Lenient(_ProgressParams)
+
+
+class Conversation:
+    """Hand it the messages as they pass; `facts` fills up."""
+
+    __slots__ = (
+        "facts", "notifications", "progress", "flags", "session_id", "_reading", "_exchange", "_secrets", "_asked",
+        "_twins", "_by_token", "_tokens", "_members", "_server_requests", "refused",
+    )
+
+    def __init__(self, reading: Reading, exchange: int, secrets: Callable[[], list[str]]) -> None:
+        self._reading, self._exchange, self._secrets = reading, exchange, secrets
+        self.facts: list[Fact] = []
+        self.flags: set[str] = set()
+        self.session_id: bytes | None = None  # what the response's head assigned
+        self.notifications = self.progress = 0
+        self._asked: dict[str, Asked] = {}  # the client's, unanswered; the server's are answered in other exchanges
+        self._twins: dict[str, list[Asked]] = {}
+        self._by_token: dict[bytes, Asked] = {}
+        self._tokens: dict[bytes, int] = {}  # progress for requests of other exchanges: HTTP+SSE, GET streams
+        self._members = self._server_requests = 0
+        self.refused = False  # the server answered with an error
+
+    @property
+    def requests(self) -> int:
+        """How many requests the client made."""
+        return self._members
+
+    @property
+    def waiting(self) -> list[Asked]:
+        """The client's requests that have no answer yet."""
+        return [*self._asked.values(), *(twin for twins in self._twins.values() for twin in twins)]
+
+    @property
+    def lone(self) -> Asked | None:
+        """The client's only request, while it has no answer."""
+        return next(iter(self._asked.values())) if self._members == 1 and self._asked else None
+
+    def hear(self, found: Messages, at_us: int, sender: str, status: int | None = None) -> None:
+        """Take the messages of one body or event. `status` is given for a response body that is not a stream."""
+        if found.malformed:
+            self.flags.add("malformed")
+        if found.oversized:
+            self.flags.add("oversized")
+        for message, size in found.members:
+            passed = Passed(self._exchange, at_us, sender, size, found.batch and sender == "client")
+            if message.is_request:
+                self._request(message, passed)
+            elif message.method:
+                self._notification(message, passed)
+            else:
+                self._response(message, passed, status)
+
+    def unread(self, at_us: int, size: int) -> None:
+        """The answer came and could not be read (too large, unknown coding): who asked has been answered."""
+        for asked in self.waiting:
+            self.facts.append(Answer(
+                exchange=self._exchange, at_us=at_us, direction="client", jsonrpc_id=asked.fact.jsonrpc_id,
+                member=asked.fact.member, size=size if self._members == 1 else 0, progress_count=self._count(asked),
+            ))
+        self._asked.clear()
+        self._twins.clear()
+
+    def _request(self, message: Message, passed: Passed) -> None:
+        if passed.sender == "server":
+            member = _SERVER_MEMBERS + (self._server_requests & 0x7F_FFFF)
+            self._server_requests += 1
+            self.facts.append(request_of(self._reading, message, passed, member).fact)
+            return
+        asked = request_of(self._reading, message, passed, self._members)
+        self._members += 1
+        known = self._asked.setdefault(asked.fact.jsonrpc_id, asked)
+        if known is not asked:
+            asked.fact = msgspec.structs.replace(asked.fact, flags=("duplicate_id",))
+            self._twins.setdefault(asked.fact.jsonrpc_id, []).append(asked)
+        if asked.token:
+            self._by_token[asked.token] = asked
+        self.facts.append(asked.fact)
+
+    def _response(self, message: Message, passed: Passed, status: int | None) -> None:
+        """Only a request of this exchange and of the other side can be meant; ids repeat everywhere else."""
+        if passed.sender == "client":
+            self.facts.append(answer_of(self._reading, message, passed, Heard(None, None, 0, self._secrets)))
+            return
+        ident = json_id(self._reading, message.id)
+        asked, refused = self._take(ident), False
+        if asked is None and status is not None:
+            asked = self._nameless(message, ident)
+            refused = status >= 400
+            if asked is None:
+                return  # a body answers its own exchange or nothing; only streams carry others' answers
+        self.refused = self.refused or bool(bytes(message.error))
+        progress = self._count(asked) if asked else self._tokens.pop(bytes(message.id), 0)
+        heard = Heard(asked, self.session_id, progress, self._secrets, refused)
+        self.facts.append(answer_of(self._reading, message, passed, heard))
+
+    def _nameless(self, message: Message, ident: str) -> Asked | None:
+        """The lone request, for an error that names none: `id` null or absent, or the Python SDK's "server-error"."""
+        lone = self.lone
+        if lone is None or not bytes(message.error) or ident not in ("", "null", '"server-error"'):
+            return None
+        self._asked.clear()
+        return lone
+
+    def _take(self, ident: str) -> Asked | None:
+        asked = self._asked.pop(ident, None)
+        twins = self._twins.get(ident)
+        if twins:
+            self._asked[ident] = twins.pop(0)
+        return asked
+
+    def _count(self, asked: Asked) -> int:
+        """Both SDKs take the request's id for its token; without a token all of a lone request's stream is its."""
+        return asked.progress if asked.token else self.progress if self._members == 1 else 0
+
+    def _notification(self, message: Message, passed: Passed) -> None:
+        self.notifications += 1
+        match message.method:
+            case "notifications/progress":
+                self._progress(message)
+            case "notifications/cancelled":
+                named = (_cancelled.read(message.params) or _CancelParams()).requestId
+                if bytes(named):
+                    ident = json_id(self._reading, named)
+                    self.facts.append(Cancel(
+                        exchange=self._exchange, at_us=passed.at_us, direction=passed.sender, jsonrpc_id=ident
+                    ))
+            case "notifications/tasks" | "notifications/tasks/status":
+                seen = task_seen(self._reading, message, passed)
+                if seen is not None:
+                    self.facts.append(seen)
+
+    def _progress(self, message: Message) -> None:
+        self.progress += 1
+        token = bytes((_progressed.read(message.params) or _ProgressParams()).progressToken)
+        asked = self._by_token.get(token)
+        if asked is not None:
+            asked.progress += 1
+        elif token and len(token) <= 256:
+            self._tokens[token] = self._tokens.get(token, 0) + 1
+            if len(self._tokens) > _TOKENS_MAX:
+                del self._tokens[next(iter(self._tokens))]

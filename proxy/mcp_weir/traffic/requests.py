@@ -1,0 +1,167 @@
+"""What one JSON-RPC request says in MCP, of any revision: the Request fact. Pure; never raises on input."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from mcp_weir.traffic.facts import Request
+from mcp_weir.traffic.identities import identity_of
+from mcp_weir.traffic.masking import held
+from mcp_weir.traffic.reading import Reading
+from mcp_weir.traffic.text import ID_LIMIT, clean, json_id, safe_uri, text_hash, tokens
+from mcp_weir.wire.jsonrpc import Message
+from mcp_weir.wire.lenient import Lenient
+
+_EMPTY = msgspec.Raw(b"")
+_KEYS_MAX = 32
+# version 00 has exactly these four fields; of later ones only the beginning is known (W3C Trace Context 3.2.4)
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_fields = Lenient(dict[str, msgspec.Raw])
+_strings: Lenient[str] = Lenient(str)
+
+
+class Passed(msgspec.Struct, gc=False):
+    """Where and when a message passed. `sender` is client | server; `at_us` since the exchange opened."""
+
+    exchange: int
+    at_us: int
+    sender: str
+    size: int
+    in_batch: bool = False
+
+
+class Asked(msgspec.Struct):
+    """A request of this exchange, with what its answer will need. `mirrored` is what an Mcp-Name header repeats."""
+
+    fact: Request
+    token: bytes
+    held: bytes | None
+    mirrored: str | None
+    progress: int = 0
+
+
+class Related(msgspec.Struct):
+    """`_meta["io.modelcontextprotocol/related-task"]` of 2025-11-25."""
+
+    taskId: Any = None
+
+
+class _Meta(msgspec.Struct, rename={
+    "version": "io.modelcontextprotocol/protocolVersion", "client": "io.modelcontextprotocol/clientInfo",
+    "capabilities": "io.modelcontextprotocol/clientCapabilities", "related": "io.modelcontextprotocol/related-task",
+}):
+    version: Any = None
+    client: msgspec.Raw = _EMPTY
+    capabilities: msgspec.Raw = _EMPTY
+    related: msgspec.Raw = _EMPTY
+    progressToken: msgspec.Raw = _EMPTY
+    traceparent: Any = None
+
+
+class _Params(msgspec.Struct, rename={"meta": "_meta"}):
+    meta: msgspec.Raw = _EMPTY
+    name: Any = None
+    uri: Any = None
+    arguments: msgspec.Raw = _EMPTY
+    protocolVersion: Any = None
+    clientInfo: msgspec.Raw = _EMPTY
+    capabilities: msgspec.Raw = _EMPTY
+    ref: msgspec.Raw = _EMPTY
+    task: msgspec.Raw = _EMPTY
+    taskId: Any = None
+    requestState: Any = None
+    inputResponses: msgspec.Raw = _EMPTY
+
+
+class _Ref(msgspec.Struct):
+    name: Any = None
+    uri: Any = None
+
+
+_params, _meta, _ref, _related = Lenient(_Params), Lenient(_Meta), Lenient(_Ref), Lenient(Related)
+_NO_PARAMS, _NO_META = _Params(), _Meta()
+
+
+def request_of(reading: Reading, message: Message, passed: Passed, member: int) -> Asked:
+    """The fact of a request, and what is to be remembered until its answer."""
+    params = (_params.read(message.params) if bytes(message.params) else None) or _NO_PARAMS
+    meta = (_meta.read(params.meta) if bytes(params.meta) else None) or _NO_META
+    method = clean(message.method) or ""
+    begins = method == "initialize"
+    target, mirrored = _target(method, params)
+    arguments = bytes(params.arguments)
+    trace = _TRACEPARENT.fullmatch(meta.traceparent) if isinstance(meta.traceparent, str) else None
+    fact = Request(
+        exchange=passed.exchange,
+        member=member,
+        at_us=passed.at_us,
+        direction=passed.sender,
+        jsonrpc_id=json_id(reading, message.id),
+        method=method,
+        target=target,
+        size=passed.size,
+        tokens_in=tokens(len(arguments)) if arguments else None,
+        args_hash=reading.keys.digest("args", arguments) if arguments else None,
+        arguments=reading.capture.take(reading.keys, target or "", params.arguments) if arguments else None,
+        in_batch=passed.in_batch,
+        protocol_version=clean(params.protocolVersion if begins else meta.version, 32),
+        client=identity_of(params.clientInfo if begins else meta.client,
+                           params.capabilities if begins else meta.capabilities),
+        trace_id=trace[1] if trace else None,
+        parent_span_id=trace[2] if trace else None,
+        state_hash=text_hash(reading, "request-state", params.requestState),
+        input_keys=object_keys(reading, params.inputResponses),
+        task=_task(reading, params, meta),
+        wants_task=bytes(params.task)[:1] == b"{",
+        handle=_handle(reading, arguments) if reading.handle_argument and arguments else None,
+    )
+    return Asked(fact, bytes(meta.progressToken), held(message.params), mirrored)
+
+
+def related_task(reading: Reading, raw: msgspec.Raw) -> bytes | None:
+    """The hash of the task that a `_meta` relates its message to."""
+    related = _related.read(raw) if bytes(raw) else None
+    return text_hash(reading, "task", related.taskId) if related else None
+
+
+def object_keys(reading: Reading, raw: msgspec.Raw) -> tuple[str, ...] | None:
+    """The sorted keys of inputRequests or inputResponses (2026-07-28, MRTR); None where there is no object."""
+    found = _fields.read(raw) if bytes(raw)[:1] == b"{" else None
+    if found is None:
+        return None
+    names = sorted(found)[:_KEYS_MAX]
+    return tuple(
+        clean(name) or "" if len(name) <= ID_LIMIT else "hash:" + (text_hash(reading, "input-key", name) or b"").hex()
+        for name in names
+    )
+
+
+def _target(method: str, params: _Params) -> tuple[str | None, str | None]:
+    """(what is recorded, what an Mcp-Name header repeats): a tool, a prompt, a resource without its query."""
+    if method in ("tools/call", "prompts/get"):
+        return clean(params.name), params.name if isinstance(params.name, str) else None
+    if method.startswith("resources/"):
+        return safe_uri(params.uri), params.uri if isinstance(params.uri, str) else None
+    if method == "completion/complete":
+        ref = (_ref.read(params.ref) if bytes(params.ref) else None) or _Ref()
+        return clean(ref.name) or safe_uri(ref.uri), None
+    if method.startswith("tasks/"):
+        return None, params.taskId if isinstance(params.taskId, str) else None
+    return None, None
+
+
+def _task(reading: Reading, params: _Params, meta: _Meta) -> bytes | None:
+    """tasks/* name their task in taskId; 2025-11-25 relates other requests to one by `_meta`."""
+    if params.taskId is not None:
+        return text_hash(reading, "task", params.taskId)
+    return related_task(reading, meta.related) if bytes(meta.related) else None
+
+
+def _handle(reading: Reading, arguments: bytes) -> bytes | None:
+    found = (_fields.read(arguments) or {}).get(reading.handle_argument or "", _EMPTY)
+    raw = bytes(found)
+    if not raw or raw[:1] in b"{[ntf":  # a string or a number names something
+        return None
+    text = _strings.read(raw) if raw[:1] == b'"' else raw.decode("ascii", "replace")
+    return reading.keys.digest("handle", text.encode("utf-8", "surrogatepass")) if text else None

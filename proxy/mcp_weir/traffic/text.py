@@ -1,0 +1,66 @@
+"""Text that may rest: cleaned, bounded, hashed where it is too long or too secret. Pure."""
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mcp_weir.traffic.reading import Reading
+from mcp_weir.wire.lenient import Lenient
+
+ID_LIMIT = 64
+_UNSAFE = re.compile("[\0\ud800-\udfff]")
+_string: Lenient[str] = Lenient(str)
+_OPAQUE = {"data", "javascript", "blob", "mailto"}  # schemes whose path is content, not a place
+
+
+def clean(text: object, limit: int = 256) -> str | None:
+    """Text that Postgres can hold (no NUL, no surrogates), or None for what is no text."""
+    if not isinstance(text, str):
+        return None
+    if not text.isascii() or "\0" in text:  # most names are plain: this look is a tenth of the substitution's cost
+        text = _UNSAFE.sub("\ufffd", text)
+    return text[:limit]
+
+
+def json_id(reading: Reading, raw: msgspec.Raw) -> str:
+    """An id's JSON form (`1` and `"1"` differ); over 64 characters, its keyed hash."""
+    data = bytes(raw)
+    if b"\\" in data:  # "\u0061" is "a": a peer may answer with either
+        data = json_form(data)
+    text = data.decode("utf-8", "replace")
+    if len(text) > ID_LIMIT:
+        return "hash:" + reading.keys.digest("jsonrpc-id", data).hex()
+    return clean(text) or ""
+
+
+def json_form(data: bytes) -> bytes:
+    """A JSON string as msgspec writes it; what is none stays."""
+    text = _string.read(data)
+    return data if text is None else msgspec.json.encode(text)
+
+
+def text_hash(reading: Reading, purpose: str, text: object) -> bytes | None:
+    """Keyed hash of an opaque string (a task's id, a requestState); None for what is no string."""
+    if not isinstance(text, str) or not text:
+        return None
+    return reading.keys.digest(purpose, text.encode("utf-8", "surrogatepass"))
+
+
+def safe_uri(uri: object) -> str | None:
+    """A resource's URI without user, query and fragment; of a `data:` URI only the scheme."""
+    if not isinstance(uri, str):
+        return None
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return clean(re.split(r"[?#]", uri, maxsplit=1)[0].rpartition("@")[2])
+    if parts.scheme.lower() in _OPAQUE:
+        return parts.scheme.lower() + ":"
+    host = parts.netloc.rpartition("@")[2]
+    return clean(parts._replace(netloc=host, query="", fragment="").geturl())
+
+
+def tokens(size: int) -> int:
+    """The estimate of every token column: ceil(bytes / 4)."""
+    return -(-size // 4)
