@@ -6,13 +6,14 @@ as bytes, so that a status's reason, the names' case and the order of fields sta
 
 import asyncio
 import itertools
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from mcp_weir.relay.limits import (
@@ -24,6 +25,9 @@ from mcp_weir.relay.limits import (
     REQUEST_HEAD_BYTES,
 )
 from mcp_weir.relay.refusals import plain
+
+
+_GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
 
 
 class Flow(Protocol):
@@ -77,7 +81,7 @@ KEEP, CLOSE = Written(True), Written(False)
 class ClientConnection(RequestHandler):
     """One accepted connection: `number` within the worker's life, `seq` of its exchanges."""
 
-    __slots__ = ("arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "refused", "seq")
+    __slots__ = ("_body", "arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "refused", "seq")
 
     def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
         super().__init__(gate, **said)
@@ -86,12 +90,21 @@ class ClientConnection(RequestHandler):
         self.made_at = self.head_since = 0.0
         self.head_bytes = 0
         self.flow: Flow | None = None
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that was parsed last
         self.refused = False
 
     @property
     def idle(self) -> bool:
-        """No request is being answered."""
-        return not self._request_in_progress and not self._messages
+        """No request is being answered, and no body is on its way."""
+        return not self._request_in_progress and not self._messages and self._body.is_eof()
+
+    @property
+    def stalled_and_gone(self) -> bool:
+        """Its sender was paused, so that its FIN or reset is not read: the kernel knows (tcp_info's first byte)."""
+        if not self._reading_paused or self.transport is None:
+            return False
+        sock = self.transport.get_extra_info("socket")
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _GONE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(self._manager, Gate)
@@ -112,8 +125,14 @@ class ClientConnection(RequestHandler):
         if self.refused:
             return
         self.arrived_ns = time.monotonic_ns()
+        body = self._body
         super().data_received(data)
-        if self._messages or self._request_in_progress:
+        if self._messages:
+            message, self._body = self._messages[-1]
+            if not isinstance(message, RawRequestMessage) and not body.is_eof():
+                body.set_exception(ConnectionError("the body's framing is broken"))  # aiohttp leaves its reader waiting
+            return
+        if self._request_in_progress or not body.is_eof():
             return
         if not self.head_since:
             self.head_since, self.head_bytes = time.monotonic(), 0
@@ -126,6 +145,14 @@ class ClientConnection(RequestHandler):
         if self.transport is not None:
             self.transport.write(plain(status, why))
         self.force_close()
+
+    def end_writing(self) -> None:
+        """The answer stands and nothing more will be written, though the client may still send: tell it by a FIN.
+
+        aiohttp then reads on for a while (LINGER_SECONDS), so that a reset does not destroy the answer.
+        """
+        if self.transport is not None and not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def overdue(self, now: float, head_timeout: float) -> bool:
         """A head was begun (or a first one never was) and is not whole after so many seconds."""
@@ -182,8 +209,14 @@ class Gate(web.Server):
         return True
 
     def sweep(self, head_timeout: float) -> None:
-        """Answer 408 to heads that are not whole in time. Running requests and their bodies are not looked at."""
+        """Answer 408 to heads that are not whole in time; never to a running request or a body on its way.
+
+        Also end what was paused and has left.
+        """
         now = time.monotonic()
         for connection in self.connections:
-            if isinstance(connection, ClientConnection) and connection.overdue(now, head_timeout):
+            assert isinstance(connection, ClientConnection)
+            if connection.overdue(now, head_timeout):
                 connection.refuse(408, "the request's head was not whole in time")
+            elif connection.stalled_and_gone and connection.transport is not None:
+                connection.transport.abort()

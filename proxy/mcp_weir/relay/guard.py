@@ -9,7 +9,8 @@ from mcp_weir.errors import ClientFault
 from mcp_weir.relay.headers import Headers, nominated
 
 _CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
-_FRAMING = frozenset({b"content-length", b"host"})
+_NEEDED = frozenset({b"content-length", b"host"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def check(method: str, target: bytes, version: tuple[int, int], headers: Headers) -> None:
@@ -29,7 +30,9 @@ def check(method: str, target: bytes, version: tuple[int, int], headers: Headers
             lengths.append(value)
         elif size == 17 and name.lower() == b"transfer-encoding":
             codings.append(value)
-        elif size == 10 and name.lower() == b"connection" and _FRAMING & nominated([value]):
+        elif b"_" in name and name.lower().replace(b"_", b"-") in _FRAMING:
+            raise ClientFault(400, "a header that CGI-like servers take for framing")
+        elif size == 10 and name.lower() == b"connection" and _NEEDED & nominated([value]):
             raise ClientFault(400, "Connection nominates a header that every hop needs")
     _framing(version, lengths, codings)
     _target(method, target, hosts)

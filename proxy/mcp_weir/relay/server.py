@@ -97,6 +97,12 @@ class Relay:
         )
 
     async def _handle(self, request: Request) -> Written:
+        written = await self._exchange(request)
+        if written is CLOSE and not request.payload.is_eof():
+            request.client.end_writing()
+        return written
+
+    async def _exchange(self, request: Request) -> Written:
         client, message = request.client, request.message
         client.head_since, client.seq = 0.0, client.seq + 1
         target = message.path.encode("utf-8", "surrogateescape")

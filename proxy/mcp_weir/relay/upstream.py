@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import select
 import socket
 import ssl
 import time
@@ -60,7 +59,7 @@ class Pool:
             if connection.lost:
                 continue
             aged = time.monotonic() - connection.idle_since
-            if aged < SUSPECT_SECONDS or (aged < POOL_SECONDS and not _has_news(connection)):
+            if aged < SUSPECT_SECONDS or (aged < POOL_SECONDS and not connection.has_news()):
                 return connection
             connection.abort()
         return None
@@ -112,11 +111,3 @@ class Pool:
             sock.close()
             raise
         return connection
-
-
-def _has_news(connection: UpstreamConnection) -> bool:
-    """A FIN (or bytes) waits that the loop has not read: one poll(2), only for what has been idle for a while."""
-    assert connection.transport is not None
-    poll = select.poll()
-    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))

@@ -5,6 +5,8 @@ Transfer-Encoding in an answer are the upstream's fault and never reach a client
 """
 
 import asyncio
+import os
+import select
 import time
 from typing import Protocol, cast
 
@@ -12,7 +14,7 @@ import httptools
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.headers import Headers
-from mcp_weir.relay.limits import HEAD_BYTES, INFORMATIONAL
+from mcp_weir.relay.limits import HEAD_BYTES, INFORMATIONAL, READ_BYTES
 
 
 class Head:
@@ -87,6 +89,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
+    def has_news(self) -> bool:
+        """Bytes or a FIN wait that the loop has not read: one poll(2), for moments where being late is costly."""
+        if self.transport is None or self.lost or self.transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     @property
     def reusable(self) -> bool:
         """The exchange is over on both sides and neither means to close."""
@@ -153,6 +163,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self.resume_writing()
+        if exc is not None and not self.ended:
+            self._read_last_words()
         receiver = self._receiver
         if receiver is None or self.ended:
             return
@@ -161,6 +173,20 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.response(None, b"", True, time.monotonic_ns())
             return
         self._fail(UpstreamFault("reset", "the upstream closed the connection"))
+
+    def _read_last_words(self) -> None:
+        """A failed write closes the transport though an early answer (413, then a reset) may wait in the socket.
+
+        Its descriptor is open until connection_lost returns; with TLS the bytes are not readable, and are lost.
+        """
+        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
+            return
+        handle = self.transport.get_extra_info("socket").fileno()
+        try:
+            while not self.ended and self._receiver is not None and (data := os.read(handle, READ_BYTES)):
+                self.data_received(data)
+        except OSError:
+            return
 
     def pause_writing(self) -> None:
         self.write_paused = True
