@@ -213,7 +213,7 @@ def test_a_body_that_is_no_http_never_becomes_whole(upstream: Any, weir: Any, to
 
 
 def test_a_post_is_never_sent_twice(upstream: Any, weir: Any, tools: Any) -> None:
-    """P5: the upstream closes just after each answer; each POST reaches it at most once, and a 502 tells of the rest."""
+    """P5: the upstream closes just after each answer; a POST reaches it once or is a 502."""
 
     def close_soon(peer: Any, request: Any) -> bool:
         tools.fixed()(peer, request)

@@ -26,7 +26,6 @@ from mcp_weir.relay.limits import (
 )
 from mcp_weir.relay.refusals import plain
 
-
 _GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
 
 
