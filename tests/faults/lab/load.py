@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from faults.lab.http import LIMIT, CutShort, Head, pieces, read_body, read_head
 
@@ -103,11 +103,14 @@ class Connection:
             raise CutShort("before a head")
         return head
 
-    async def events(self, head: Head) -> list[bytes]:
-        """Whole SSE events until the body's clean end. Raises CutShort."""
-        return [event async for event in self.each_event(head)]
+    async def parts(self, head: Head) -> list[bytes]:
+        """The body until its clean end, as SSE events where it is a stream. Raises CutShort."""
+        if head.get(b"content-type") == b"text/event-stream":
+            return [event async for event in self.each_event(head)]
+        assert self.reader is not None
+        return [await read_body(self.reader, head, to_the_end=True)]
 
-    async def each_event(self, head: Head):  # type: ignore[no-untyped-def]
+    async def each_event(self, head: Head) -> AsyncIterator[bytes]:
         """SSE events one by one, as they come. Raises CutShort."""
         assert self.reader is not None
         waiting = b""
