@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from mcp_weir_example import asking, content, tools
 from mcp_weir_example.counting import Counting
-from mcp_weir_example.events import MemoryEventStore
+from mcp_weir_example.events import MemoryEventStore, StorePerSession
 
 MCP_PATHS = ("/mcp", "/sse", "/messages/")
 _RETRY_MS = 200
@@ -36,6 +36,8 @@ def make_app(args: argparse.Namespace) -> ASGIApp:
         event_store=MemoryEventStore() if args.event_store else None,
         retry_interval=_RETRY_MS if args.event_store else None,
     )
+    if args.event_store:
+        server.session_manager.__class__ = StorePerSession  # made by the SDK, which offers no other way in
     if args.sse:
         app = _beside(app, server.sse_app(host=args.host))
     return Counting(app, MCP_PATHS)

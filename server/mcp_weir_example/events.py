@@ -1,16 +1,21 @@
-"""An event store in memory: a stream that broke off can be resumed with Last-Event-ID."""
+"""Event stores in memory: a stream that broke off can be resumed with Last-Event-ID.
+
+One store for each session. The SDK names a stream by its JSON-RPC id alone, which every session counts from 1: in a
+store that they share, a resumed stream of one client replays another client's answers.
+"""
 
 import itertools
 from collections import deque
 
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import JSONRPCMessage
 
-_KEPT = 100_000
+_KEPT = 10_000
 
 
 class MemoryEventStore(EventStore):
-    """Keeps the newest 100,000 events of all streams; ids count upward."""
+    """Keeps the newest 10,000 events of one session; ids count upward."""
 
     def __init__(self) -> None:
         self._events: deque[tuple[int, StreamId, JSONRPCMessage | None]] = deque(maxlen=_KEPT)
@@ -32,3 +37,16 @@ class MemoryEventStore(EventStore):
             if number > after and name == stream and message is not None:
                 await send_callback(EventMessage(message, str(number)))
         return stream
+
+
+class StorePerSession(StreamableHTTPSessionManager):
+    """The SDK's session manager, which reads `event_store` once for each new session."""
+
+    @property
+    def event_store(self) -> EventStore:
+        """A new store."""
+        return MemoryEventStore()
+
+    @event_store.setter
+    def event_store(self, value: EventStore | None) -> None:
+        """The SDK's own attribute; not kept."""

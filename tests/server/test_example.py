@@ -1,5 +1,7 @@
 """The example server offers what clients of both eras use, in every mode, and its own account is right."""
 
+import asyncio
+import contextlib
 from typing import Any
 
 import mcp_types
@@ -83,3 +85,18 @@ async def test_http_and_sse_beside_it(example_with_sse: Running) -> None:
 def example_with_sse() -> Any:
     with start_example("--sse") as running:
         yield running
+
+
+async def test_a_resumed_stream_replays_nobody_elses_answers() -> None:
+    async def resume(it: Client) -> str:
+        return await said(it, "detach", seconds=0.3)
+
+    async def busy(it: Client) -> list[str]:
+        return [await said(it, "add", a=n, b=0) for n in range(20)]
+
+    with start_example("--event-store") as example:
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client(example.url, "legacy")) for _ in range(6)]
+            found = await asyncio.gather(*map(resume, clients[:3]), *map(busy, clients[3:]))
+    assert found[:3] == ["answered on another stream"] * 3  # all six sessions use the same JSON-RPC ids
+    assert found[3:] == [[str(n) for n in range(20)]] * 3

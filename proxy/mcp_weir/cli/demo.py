@@ -21,13 +21,16 @@ def demo(
 
     Without --database-url an embedded PostgreSQL is used; without --data-dir everything is gone afterwards.
     """
-    from mcp_weir.demo.run import Options, run
     from mcp_weir.demo.show import Show
     from mcp_weir.store import connect
 
     if database_url is not None:
         connect.parse(database_url)
-    report = run(Options(once, data_dir, database_url, seed, pace), Show(silent=as_json))
+    show = Show(silent=as_json)
+    show.starting()
+    from mcp_weir.demo.run import Options, run  # MCP clients take a second to load: something is said before
+
+    report = run(Options(once, data_dir, database_url, seed, pace), show)
     if report is None:
         sys.exit(130)
     if as_json:

@@ -49,13 +49,16 @@ class Verdict:
 
 
 def judge(
-    ledgers: Sequence[Ledger], rows: Sequence[Row], sessions: Mapping[str, int], server: Mapping[str, int]
+    ledgers: Sequence[Ledger], rows: Sequence[Row], sessions: Mapping[str, int], server: Mapping[str, int],
+    broken: Sequence[str] = (),
 ) -> Verdict:
     """The verdict over whole conversations.
 
-    `sessions` counts recorded sessions by era, `server` the requests by method that the server itself counted.
+    `sessions` counts recorded sessions by era, `server` the requests by method that the server itself counted;
+    `broken` names clients that failed where none should.
     """
     missing, extra, wrong = _requests(ledgers, rows)
+    wrong += broken
     more_missing, more_extra = _others(ledgers, rows)
     missing, extra = missing + more_missing, extra + more_extra
     keys = Counter(row.request_key for row in rows)

@@ -48,7 +48,9 @@ def running(data_dir: Path, database_url: str | None) -> Iterator[Addresses]:
         sys.executable, "-m", "mcp_weir", "up", "--upstream", f"http://{server}/mcp", "--listen", listen,
         "--admin", admin, "--workers", "2", "--log-level", "warning",
     ]
-    with _child(example, server, data_dir / "server.log", env), _child(weir, listen, data_dir / "weir.log", env):
+    with _child(example, data_dir / "server.log", env) as one, _child(weir, data_dir / "weir.log", env) as other:
+        _wait_for(one, server)
+        _wait_for(other, listen)
         yield Addresses(
             url=f"http://{listen}/mcp", server_url=f"http://{server}/mcp", stats=f"http://{server}/stats",
             dashboard=f"http://{admin}/", database_url=database_url or _database_url(env), service=service,
@@ -70,35 +72,41 @@ def _free_ports(count: int) -> list[int]:
         return [int(sock.getsockname()[1]) for sock in sockets]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Child:
+    module: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 @contextlib.contextmanager
-def _child(command: list[str], address: str, log: Path, env: dict[str, str]) -> Iterator[None]:
+def _child(command: list[str], log: Path, env: dict[str, str]) -> Iterator[_Child]:
     # A session of its own: Ctrl-C reaches the demo alone, which ends its children in order.
     with log.open("wb") as out:
-        child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                 start_new_session=True)
+        process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
     try:
-        _wait_for(child, command[2], address, log)
-        yield
+        yield _Child(command[2], process, log)
     finally:
-        if child.poll() is None:
-            child.terminate()
+        process.terminate()
         try:
-            child.wait(_STOP_S)
+            process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
 
 
-def _wait_for(child: subprocess.Popen[bytes], name: str, address: str, log: Path) -> None:
+def _wait_for(child: _Child, address: str) -> None:
     host, _, port = address.rpartition(":")
     deadline = time.monotonic() + _START_S
-    while child.poll() is None and time.monotonic() < deadline:
+    while child.process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             socket.create_connection((host, int(port)), 1).close()
             return
         time.sleep(0.05)
-    said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise WeirError(f"{name} did not start: {said[-1].removeprefix('mcp-weir: ')}")
+    said = child.log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise WeirError(f"{child.module} did not start: {said[-1].removeprefix('mcp-weir: ')}")
 
 
 def _database_url(env: dict[str, str]) -> str:

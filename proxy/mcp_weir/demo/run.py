@@ -40,7 +40,6 @@ def run(options: Options, show: Show) -> dict[str, Any] | None:
     Raises WeirError where something does not start.
     """
     stage.quiet()
-    show.starting()
     with _folder(options.data_dir) as folder, processes.running(folder, options.database_url) as addresses:
         return asyncio.run(_evening(options, addresses, show))
 
@@ -72,7 +71,7 @@ async def _settled(
     while True:
         rows = await asyncio.to_thread(records.rows, addresses)
         sessions = await asyncio.to_thread(records.sessions, addresses)
-        verdict = judge(play.ledgers, rows, sessions, server)
+        verdict = judge(play.ledgers, rows, sessions, server, play.broken)
         seen(verdict.recorded["requests"])
         if verdict.equal or time.monotonic() > deadline:
             return verdict, sessions

@@ -31,6 +31,7 @@ class Stage:
     seed: int = 0
     pace: float = 1.0
     ledgers: list[Ledger] = dataclasses.field(default_factory=list)
+    broken: list[str] = dataclasses.field(default_factory=list)  # clients that met what they cannot live with
 
     async def play_all(self, parts: Sequence[cast.Part], ended: Callable[[cast.Part], None]) -> None:
         """Every part, several at once, in an order of beginning; `ended` is told of each."""
@@ -41,9 +42,10 @@ class Stage:
                 await self.play(part, random.Random(f"{self.seed}:{number}"))
             ended(part)
 
-        async with asyncio.TaskGroup() as group:
-            for number, part in enumerate(parts):
-                group.create_task(one(number, part))
+        ends = await asyncio.gather(*(one(*it) for it in enumerate(parts)), return_exceptions=True)
+        for part, end in zip(parts, ends, strict=True):
+            if end is not None:
+                self.broken.append(f"{part.name} {part.mode} {part.act.__name__}: {_innermost(end)!r}"[:300])
 
     async def play(self, part: cast.Part, rng: random.Random) -> None:
         """One part, with whatever ending it has."""
@@ -102,6 +104,10 @@ async def _leave(talk: acts.Talk) -> None:
     await talk.cut()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def quiet() -> None:
