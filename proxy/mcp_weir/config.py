@@ -96,11 +96,14 @@ class Settings:
     admin_token: str | None = _set(
         "text", None, "Asked for on every admin route; required where the admin port is not loopback.", "admin")
     admin_host: tuple[str, ...] = _set("list", (), "More Host values that the admin port answers to.", "admin")
-    prices: Path | None = _set("path", None, "TOML file with prices per million tokens; costs are estimates.", "admin")
-    model: str | None = _set("text", None, "The model whose prices apply; no cost is shown without it.", "admin")
-    alert_error_rate: float = _set("number", 0.2, "Share of errors in 15 minutes that raises an alert.", "admin")
-    alert_slow_ms: float = _set("number", 2000.0, "A tool's p95 in milliseconds that raises an alert.", "admin")
-    alert_spike: float = _set("number", 5.0, "Calls against the hour before that raise an alert.", "admin")
+    prices: Path | None = _set(
+        "path", None, "TOML file with prices per million tokens; costs are estimates.", "admin cost")
+    model: str | None = _set("text", None, "The model whose prices apply; no cost is shown without it.", "admin cost")
+    alert_error_rate: float = _set(
+        "number", 0.2, "Share of errors in 15 minutes that raises an alert.", "admin thresholds")
+    alert_slow_ms: float = _set(
+        "number", 2000.0, "A tool's p95 in milliseconds that raises an alert.", "admin thresholds")
+    alert_spike: float = _set("number", 5.0, "Calls against the hour before that raise an alert.", "admin thresholds")
     alert_webhook: str | None = _set("text", None, "URL that alerts are posted to as JSON.", "admin")
 
 

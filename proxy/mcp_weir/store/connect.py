@@ -1,13 +1,16 @@
 """Connections to Postgres, with every timeout set: a frozen server must not freeze us."""
 
+import asyncio
 import re
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from mcp_weir.errors import StoreError, UsageError
 
+T = TypeVar("T")
 _TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -55,6 +58,29 @@ async def reading(url: str) -> psycopg.AsyncConnection:
         )
     except psycopg.OperationalError as error:
         raise _unreachable(url, error) from None
+
+
+def read(url: str, work: Callable[[psycopg.AsyncConnection], Awaitable[T]]) -> T:
+    """Run reads over a connection of their own. Raises StoreError in one sentence for whatever Postgres says."""
+
+    async def run() -> T:
+        async with await reading(url) as conn:
+            return await work(conn)
+
+    try:
+        return asyncio.run(run())
+    except psycopg.Error as error:
+        raise refused(error) from None
+
+
+def refused(error: psycopg.Error) -> StoreError:
+    """What Postgres said, as one sentence with what to do."""
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return StoreError("that takes longer than 30 s; ask for less with --since and --until")
+    if (error.sqlstate or "").startswith("42") or (error.sqlstate or "").startswith("3F"):
+        return StoreError("the database has no weir schema of this version; run `mcp-weir db migrate`")
+    said = mask(str(error)).strip().splitlines() or [type(error).__name__]
+    return StoreError(f"the database broke off: {said[0]}")
 
 
 def _unreachable(url: str, error: psycopg.Error) -> StoreError:

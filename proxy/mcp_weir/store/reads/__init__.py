@@ -8,10 +8,11 @@ from mcp_weir.store.reads.alerts import alerts
 from mcp_weir.store.reads.clients import clients, era_series, eras, principals
 from mcp_weir.store.reads.cost import Prices, cost, load_prices
 from mcp_weir.store.reads.errors import errors
+from mcp_weir.store.reads.export import EXPORTED, export, running
 from mcp_weir.store.reads.health import coverage, health, services
 from mcp_weir.store.reads.ledger import ledger
 from mcp_weir.store.reads.overview import overview
-from mcp_weir.store.reads.requests import REQUEST_SORTS, Followed, follow, mark, request, requests
+from mcp_weir.store.reads.requests import REQUEST_SORTS, Followed, follow, request, requests
 from mcp_weir.store.reads.search import search
 from mcp_weir.store.reads.sessions import SESSION_SORTS, find_sessions, session, sessions
 from mcp_weir.store.reads.streams import streams
@@ -19,8 +20,8 @@ from mcp_weir.store.reads.tools import TOOL_SORTS, tool, tools
 from mcp_weir.store.reads.totals import series, totals
 
 __all__ = [
-    "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Followed", "Prices", "alerts", "clients", "cost",
-    "coverage", "era_series", "eras", "errors", "find_sessions", "follow", "health", "ledger", "load_prices",
-    "mark", "overview", "principals", "request", "requests", "search", "series", "services", "session",
+    "EXPORTED", "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Followed", "Prices", "alerts", "clients", "cost",
+    "coverage", "era_series", "eras", "errors", "export", "find_sessions", "follow", "health", "ledger", "load_prices",
+    "overview", "principals", "request", "requests", "running", "search", "series", "services", "session",
     "sessions", "streams", "tool", "tools", "totals",
 ]

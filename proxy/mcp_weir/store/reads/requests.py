@@ -62,19 +62,18 @@ class Followed:
     mark: str
 
 
-async def mark(conn: Conn) -> str:
-    """Where to follow from: a snapshot of what is committed now."""
-    found = await (await conn.execute("SELECT pg_current_snapshot()::text")).fetchone()
-    return str(found[0]) if found else ""
+async def follow(
+    conn: Conn, mark: str | None, window: Window, where: Filter = NO_FILTER, *, limit: int = 10
+) -> Followed:
+    """Final rows committed after the mark, each exactly once however late it commits, in time order.
 
-
-async def follow(conn: Conn, since: str, window: Window, where: Filter = NO_FILTER) -> Followed:
-    """Final rows committed after the mark `since`, each exactly once however late it commits, in time order.
-
-    The window bounds `started_at`. Uses what `requests` uses.
+    Without a mark: the newest `limit` rows, and the mark to go on from. The window bounds `started_at`, exactly as it
+    is given. Uses what `requests` uses.
     """
     async with conn.transaction():
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        now = await mark(conn)
-        found = await fetch(conn, "follow", params(window, where, mark=since))
-    return Followed(tuple(request_row(row) for row in found), now)
+        found = await (await conn.execute("SELECT pg_current_snapshot()::text")).fetchone()
+        now = str(found[0]) if found else ""
+        values = params(window, where, mark=mark, limit=limit)
+        rows = await fetch(conn, "newest" if mark is None else "follow", values)
+    return Followed(tuple(request_row(row) for row in rows), now)

@@ -16,7 +16,7 @@ GRAINS = (  # the longest window that gets this grain: a chart has 60 to 170 poi
 class Window:
     """From `since` (included) to `until` (not); `grain` is the step of its series.
 
-    Figures come from rollups by the minute: `since` counts from its whole minute on, `until` to the end of its minute.
+    Figures come from rollups, so that a window has whole minutes; one of more than two days has whole hours.
     """
 
     since: datetime
@@ -25,9 +25,10 @@ class Window:
 
     @classmethod
     def of(cls, since: datetime, until: datetime, grain: timedelta | None = None) -> "Window":
-        """Snapped outwards to minutes, with a grain that suits its length."""
-        since = floor(since, MINUTE)
-        until = max(floor(until - timedelta(microseconds=1), MINUTE) + MINUTE, since + MINUTE)
+        """Snapped outwards to whole minutes or hours, with a grain that suits its length."""
+        step = MINUTE if until - since <= 2 * DAY else HOUR
+        since = floor(since, step)
+        until = max(floor(until - timedelta(microseconds=1), step) + step, since + step)
         fits = (step for longest, step in GRAINS if until - since <= longest)
         return cls(since, until, grain or next(fits, DAY))
 

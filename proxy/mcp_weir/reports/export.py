@@ -1,0 +1,106 @@
+"""Rows to JSON lines, CSV (formula-safe) or Parquet."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any, Protocol
+
+from defusedcsv import csv
+
+from mcp_weir.errors import UsageError
+
+FORMATS = ("jsonl", "csv", "parquet")
+Row = Mapping[str, Any]
+
+
+class Sink(Protocol):
+    """Takes batches of rows; `close` writes what a format ends with, and leaves the file open."""
+
+    def write(self, rows: Sequence[Row]) -> None: ...
+    def close(self) -> None: ...
+
+
+def sink(format: str, out: IO[bytes], columns: Sequence[tuple[str, str]], *, appending: bool = False) -> Sink:
+    """A writer of rows with these columns (name, kind). Raises UsageError where pyarrow is missing."""
+    if format == "parquet":
+        return _Parquet(out, columns)
+    return _Csv(out, columns, appending) if format == "csv" else _Jsonl(out)
+
+
+class _Jsonl:
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def write(self, rows: Sequence[Row]) -> None:
+        lines = (json.dumps({name: _plain(value) for name, value in row.items()}) for row in rows)
+        self._out.write(("\n".join(lines) + "\n").encode())
+
+    def close(self) -> None:
+        self._out.flush()
+
+
+class _Lines:
+    """What csv.writer writes text to."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        return self._out.write(text.encode())
+
+
+class _Csv:
+    def __init__(self, out: IO[bytes], columns: Sequence[tuple[str, str]], appending: bool) -> None:
+        self._names, self._out = [name for name, _ in columns], out
+        self._writer = csv.writer(_Lines(out), lineterminator="\r\n")  # RFC 4180
+        if not appending:
+            self._writer.writerow(self._names)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._writer.writerow([_flat(row[name]) for name in self._names])
+
+    def close(self) -> None:
+        self._out.flush()
+
+
+class _Parquet:
+    def __init__(self, out: IO[bytes], columns: Sequence[tuple[str, str]]) -> None:
+        try:
+            import pyarrow  # noqa: PLC0415 -- the optional extra `parquet`
+            import pyarrow.parquet  # noqa: PLC0415
+        except ImportError:
+            raise UsageError('Parquet needs pyarrow: pip install "mcp-weir[parquet]"') from None
+        kinds = {"text": pyarrow.string(), "uuid": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(),
+                 "time": pyarrow.timestamp("us", tz="UTC"), "list": pyarrow.list_(pyarrow.string())}
+        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns])
+        self._make, self._uuids = pyarrow.Table.from_pylist, [name for name, kind in columns if kind == "uuid"]
+        self._writer = pyarrow.parquet.ParquetWriter(out, self._schema, compression="zstd")
+        self._held: list[dict[str, Any]] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._held.append({**row, **{name: row[name] and str(row[name]) for name in self._uuids}})
+        if len(self._held) >= 20_000:  # a row group
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(self._make(self._held, schema=self._schema))
+            self._held = []
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value if isinstance(value, str | int | float | list | None) else str(value)
+
+
+def _flat(value: object) -> object:
+    if value is None:
+        return ""
+    return " ".join(value) if isinstance(value, list) else _plain(value)
