@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from faults.lab import processes, records, table
-from faults.lab.load import Call, Connection, Ledger, perform
+from faults.lab.load import Call, Ledger, once
 from faults.lab.postgres import Postgres
 from faults.lab.toxic import ToxicProxy
 from faults.lab.upstream import Upstream
@@ -87,9 +87,7 @@ def laboratory(
 
 async def _first_call(lab: Laboratory) -> None:
     ledger = Ledger({"first": Call("first", "first", 0.0)})
-    connection = Connection(lab.weir.port)
-    await perform(connection, ledger.calls["first"])
-    connection.abort()
+    await once(lab.weir.port, ledger.calls["first"])
     assert ledger.count("answered") == 1, ledger.troubles()
     deadline = time.monotonic() + 20
     while not await asyncio.to_thread(_recorded, lab.url):

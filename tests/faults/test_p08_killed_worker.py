@@ -8,7 +8,7 @@ import time
 import pytest
 
 from faults.lab import processes
-from faults.lab.load import Call, Connection, Ledger, perform, steady
+from faults.lab.load import Call, Ledger, once, steady
 from faults.lab.records import about, compare, drained, query, settled_coverage
 from faults.lab.table import at_least, at_most, judge
 
@@ -25,9 +25,7 @@ async def _slow(port: int, ledger: Ledger, until: float) -> None:
         call = Call(f"slow-{id(ledger)}-{len(ledger.calls)}-{number}", f"s{number}", time.monotonic())
         ledger.calls[call.id] = call
         number += 1
-        connection = Connection(port)
-        await perform(connection, call, "sleep", seconds=3)
-        connection.abort()
+        await once(port, call, "sleep", seconds=3)
         await asyncio.sleep(0.1)
 
 

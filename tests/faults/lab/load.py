@@ -147,6 +147,13 @@ async def perform(connection: Connection, call: Call, tool: str = "echo", **argu
     call.ended = time.monotonic()
 
 
+async def once(port: int, call: Call, tool: str = "echo", **arguments: object) -> None:
+    """Make one call on a connection of its own."""
+    connection = Connection(port)
+    await perform(connection, call, tool, **arguments)
+    connection.abort()
+
+
 def _verdict(call: Call, head: Head, body: bytes) -> tuple[str, str]:
     if head.status != 200:
         return "refused", str(head.status)
@@ -159,10 +166,10 @@ def _verdict(call: Call, head: Head, body: bytes) -> tuple[str, str]:
 
 
 async def steady(
-    port: int, rate: float, seconds: float, *, ledger: Ledger, prefix: str = "c", tool: str = "echo",
+    port: int, rate: float, lasts: float, *, ledger: Ledger, prefix: str = "c", tool: str = "echo",
     **arguments: object,
 ) -> Ledger:
-    """An open loop: `rate` calls a second fall due whether or not the ones before have been answered.
+    """An open loop: for `lasts` seconds `rate` calls a second fall due, however the ones before fare.
 
     Writes into `ledger`, which others may read meanwhile, and returns it.
     """
@@ -175,7 +182,7 @@ async def steady(
         await perform(connection, call, tool, **arguments)
         free.append(connection)
 
-    for number in range(int(rate * seconds)):
+    for number in range(int(rate * lasts)):
         due = start + number / rate
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         call = Call(f"{prefix}-{number}", f"n{next(_nonces)}", due)

@@ -1,0 +1,113 @@
+"""P12: SIGTERM drains. Requests finish, streams end between events, records are safe; a second signal ends at once."""
+
+import asyncio
+import json
+import signal
+import time
+
+import pytest
+
+from faults.lab.http import CutShort
+from faults.lab.load import Call, Connection, Ledger, once, request
+from faults.lab.records import about, compare, drained
+from faults.lab.table import at_most, judge
+from faults.lab.weir import running
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+REQUESTS, STREAMS = 200, 100
+DRAIN_S = 25
+
+
+async def _stream(port: int, number: int) -> str:
+    """Read a stream to its end: `clean`, `torn` (inside an event, or no clean end) or `refused`."""
+    connection = Connection(port)
+    await connection.send(request(f"stream-{number}", "n", "stream", events=3000, interval=0.02))
+    head = await connection.answer_head()
+    if head.status != 200:
+        return "refused"
+    expected = 0
+    try:
+        async for event in connection.each_event(head):
+            said = json.loads(event.partition(b"data: ")[2])
+            if "params" in said and said["params"]["progress"] != expected:
+                return "torn"
+            expected += 1
+    except (CutShort, ValueError):
+        return "torn"
+    finally:
+        connection.abort()
+    return "clean"
+
+
+async def _refused_later(port: int) -> bool:
+    """After the drain began, a new connection is refused or gets an answer: never silence."""
+    call = Call("late", "n", 0.0)
+    await asyncio.wait_for(once(port, call), 10)
+    return call.outcome in ("broken", "refused", "answered")
+
+
+async def test_sigterm_drains(laboratory, tmp_path) -> None:
+    async with laboratory(drain_timeout=f"{DRAIN_S}s") as lab:
+        ledger = Ledger({f"r{n}": Call(f"r{n}", "n", 0.0) for n in range(REQUESTS)})
+        calls = [
+            asyncio.create_task(once(lab.weir.port, call, "sleep", seconds=3))
+            for call in ledger.calls.values()
+        ]
+        streams = [asyncio.create_task(_stream(lab.weir.port, number)) for number in range(STREAMS)]
+        await asyncio.sleep(2)
+        began = time.monotonic()
+        lab.weir.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        assert await _refused_later(lab.weir.port)
+        code = await asyncio.to_thread(lab.weir.process.wait, 40)
+        took = time.monotonic() - began
+        await asyncio.gather(*calls)
+        ends = await asyncio.gather(*streams)
+        with running(lab.upstream.port, lab.url, tmp_path / "again", data=lab.weir.data):
+            await drained(lab.url, ledger)
+            found = compare(lab.url, ledger)
+        judge(
+            "P12", f"SIGTERM with {REQUESTS} requests and {STREAMS} streams running",
+            at_most("requests not answered", len(ledger.calls) - ledger.count("answered"), 0),
+            at_most("streams torn", ends.count("torn"), 0), at_most("exit code", code, 0),
+            at_most("took s", took, DRAIN_S + 1),
+            at_most("missing after the restart", len(found.missing), 0),
+            at_most("duplicates", len(found.duplicates), 0),
+            bites={"requests running": REQUESTS, "streams ended": ends.count("clean")},
+            about=f"{ledger.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
+        )
+
+
+async def test_a_second_sigterm_ends_at_once_and_what_was_spooled_is_kept(laboratory, tmp_path) -> None:
+    async with laboratory() as lab:
+        lab.wire.toxics.blackhole = True
+        ledger = Ledger({f"r{n}": Call(f"r{n}", "n", 0.0) for n in range(100)})
+        for call in ledger.calls.values():
+            await once(lab.weir.port, call)
+        waiting = Ledger({f"w{n}": Call(f"w{n}", "n", 0.0) for n in range(50)})
+        running_calls = [
+            asyncio.create_task(once(lab.weir.port, call, "sleep", seconds=30))
+            for call in waiting.calls.values()
+        ]
+        await asyncio.sleep(1)
+        lab.weir.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        lab.weir.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(lab.weir.process.wait, 40)
+        took = time.monotonic() - began
+        await asyncio.gather(*running_calls)
+        left = [pid for part in ("relay", "recorder") for pid in lab.weir.pids(part)]
+        lab.wire.toxics.blackhole = False
+        with running(lab.upstream.port, lab.url, tmp_path / "again", data=lab.weir.data):
+            await drained(lab.url, ledger)
+            await asyncio.sleep(1)
+            found = compare(lab.url, ledger)
+        judge(
+            "P12", "two SIGTERMs with 50 requests running and Postgres away; then started again",
+            at_most("took s", took, 1.0), at_most("processes left", len(left), 0),
+            at_most("missing after the restart", len(found.missing), 0),
+            at_most("duplicates", len(found.duplicates), 0),
+            bites={"requests cut": waiting.count("broken"), "interrupted rows": found.outcomes["interrupted"]},
+            about=f"{about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
+        )
