@@ -12,20 +12,20 @@ CALL = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
 def test_a_request_a_notification_a_response() -> None:
-    for body, kinds in (
-        (CALL, (True, False, False)),
-        (b' \r\n{"method":"m","jsonrpc":"2.0"}\n', (False, True, False)),
-        (b'{"jsonrpc":"2.0","id":"a","result":null}', (False, False, True)),
-        (b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}', (False, False, True)),
+    for body, kind in (
+        (CALL, "request"),
+        (b' \r\n{"method":"m","jsonrpc":"2.0"}\n', "notification"),
+        (b'{"jsonrpc":"2.0","id":"a","result":null}', "response"),
+        (b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}', "response"),
     ):
-        ((message, size),) = read_messages(body).members
-        assert (message.is_request, message.is_notification, message.is_response) == kinds
+        ((message, said, size),) = read_messages(body).members
+        assert (said, message.is_request, message.is_response) == (kind, kind == "request", kind == "response")
         assert size == len(body.lstrip())
 
 
 def test_ids_keep_their_form() -> None:
     found = read_messages(b'[{"id":1,"method":"a"},{"id":"1","method":"b"},{"id":1.0,"method":"c"}]')
-    assert [bytes(message.id) for message, _ in found.members] == [b"1", b'"1"', b"1.0"]
+    assert [bytes(message.id) for message, _, _ in found.members] == [b"1", b'"1"', b"1.0"]
     assert found.batch and not found.malformed
 
 
@@ -63,8 +63,8 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
     ],
 )
 def test_poison_hides_nothing_else(body: bytes, method: str) -> None:
-    ((message, size),) = read_messages(body).members
-    assert message.method == method and message.is_request and size == len(body)
+    ((message, kind, size),) = read_messages(body).members
+    assert message.method == method and kind == "request" and size == len(body)
 
 
 def test_a_batch_is_read_up_to_a_limit() -> None:

@@ -36,8 +36,8 @@ def bad_gateway(fault: UpstreamFault, body: bytes, coding: str, limit: int) -> b
     found = read_messages(read or b"")
     if not found.members:
         return _whole(502, b"text/plain; charset=utf-8", f"mcp-weir: {fault} ({fault.kind})\n".encode())
-    message, _ = found.members[0]
-    named = message.id if message.is_request and not found.batch else msgspec.Raw(b"null")
+    message, kind, _ = found.members[0]
+    named = message.id if kind == "request" and not found.batch else msgspec.Raw(b"null")
     error = _Error(-32000, f"mcp-weir: {fault} ({fault.kind})", _Data(fault.kind))
     return _whole(502, b"application/json", msgspec.json.encode(_Response("2.0", named, error)))
 

@@ -81,12 +81,17 @@ class Capture:
             raise ValueError(f"{default!r} is none of {', '.join(get_args(Policy))}")
         return cls(cast(Policy, default), tuple(map(Rule.parse, rules)), frozenset(map(fold_key, redact)))
 
+    @property
+    def active(self) -> bool:
+        """Anything may be taken at all."""
+        return self.default != "off" or bool(self.rules)
+
     def take(self, keys: _Keys, tool: str | None, document: msgspec.Raw) -> str | None:
         """What may rest of a tool's arguments or result; None for nothing.
 
         `tool` is None where an answer came apart from its request: then a rule for any one tool forbids it.
         """
-        if self.default == "off" and not self.rules:
+        if not self.active:
             return None
         if tool is None and any(rule.tool != "*" for rule in self.rules):
             return None

@@ -1,29 +1,26 @@
 """The JSON-RPC messages of one exchange: who asked, who answered, what is still open. Pure; bounded."""
 
-from collections.abc import Callable
-
 import msgspec
 
-from mcp_weir.traffic.answers import Heard, answer_of, task_seen
+from mcp_weir.traffic.answers import Heard, Said, answer_of, task_seen
 from mcp_weir.traffic.facts import Answer, Cancel, Fact
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.requests import Asked, Passed, request_of
 from mcp_weir.traffic.text import json_id
-from mcp_weir.wire.jsonrpc import Message, Messages
+from mcp_weir.wire.jsonrpc import EMPTY, Message, Messages
 from mcp_weir.wire.lenient import Lenient
 
 MODERN = "2026-07-28"
 _SERVER_MEMBERS = 0x80_0000
 _TOKENS_MAX = 256
-_EMPTY = msgspec.Raw(b"")
 
 
 class _CancelParams(msgspec.Struct):
-    requestId: msgspec.Raw = _EMPTY
+    requestId: msgspec.Raw = EMPTY
 
 
 class _ProgressParams(msgspec.Struct):
-    progressToken: msgspec.Raw = _EMPTY
+    progressToken: msgspec.Raw = EMPTY
 
 
 _cancelled, _progressed = Lenient(_CancelParams), Lenient(_ProgressParams)
@@ -33,15 +30,14 @@ class Conversation:
     """Hand it the messages as they pass; `facts` fills up."""
 
     __slots__ = (
-        "facts", "notifications", "progress", "flags", "session_id", "_reading", "_exchange", "_secrets", "_asked",
+        "facts", "notifications", "progress", "flags", "said", "_reading", "_exchange", "_asked",
         "_twins", "_by_token", "_tokens", "_members", "_server_requests", "refused",
     )
 
-    def __init__(self, reading: Reading, exchange: int, secrets: Callable[[], list[str]]) -> None:
-        self._reading, self._exchange, self._secrets = reading, exchange, secrets
+    def __init__(self, reading: Reading, exchange: int, said: Said) -> None:
+        self._reading, self._exchange, self.said = reading, exchange, said
         self.facts: list[Fact] = []
         self.flags: set[str] = set()
-        self.session_id: bytes | None = None  # what the response's head assigned
         self.notifications = self.progress = 0
         self._asked: dict[str, Asked] = {}  # the client's, unanswered; the server's are answered in other exchanges
         self._twins: dict[str, list[Asked]] = {}
@@ -71,11 +67,11 @@ class Conversation:
             self.flags.add("malformed")
         if found.oversized:
             self.flags.add("oversized")
-        for message, size in found.members:
+        for message, kind, size in found.members:
             passed = Passed(self._exchange, at_us, sender, size, found.batch and sender == "client")
-            if message.is_request:
+            if kind == "request":
                 self._request(message, passed)
-            elif message.method:
+            elif kind == "notification":
                 self._notification(message, passed)
             else:
                 self._response(message, passed, status)
@@ -109,7 +105,7 @@ class Conversation:
     def _response(self, message: Message, passed: Passed, status: int | None) -> None:
         """Only a request of this exchange and of the other side can be meant; ids repeat everywhere else."""
         if passed.sender == "client":
-            self.facts.append(answer_of(self._reading, message, passed, Heard(None, None, 0, self._secrets)))
+            self.facts.append(answer_of(self._reading, message, passed, Heard(None, self.said, 0)))
             return
         ident = json_id(self._reading, message.id)
         asked, refused = self._take(ident), False
@@ -118,9 +114,10 @@ class Conversation:
             refused = status >= 400
             if asked is None:
                 return  # a body answers its own exchange or nothing; only streams carry others' answers
-        self.refused = self.refused or bool(bytes(message.error))
+        if message.error is not EMPTY:
+            self.refused = True
         progress = self._count(asked) if asked else self._tokens.pop(bytes(message.id), 0)
-        heard = Heard(asked, self.session_id, progress, self._secrets, refused)
+        heard = Heard(asked, self.said, progress, refused)
         self.facts.append(answer_of(self._reading, message, passed, heard))
 
     def _nameless(self, message: Message, ident: str) -> Asked | None:
@@ -133,9 +130,8 @@ class Conversation:
 
     def _take(self, ident: str) -> Asked | None:
         asked = self._asked.pop(ident, None)
-        twins = self._twins.get(ident)
-        if twins:
-            self._asked[ident] = twins.pop(0)
+        if self._twins and self._twins.get(ident):
+            self._asked[ident] = self._twins[ident].pop(0)
         return asked
 
     def _count(self, asked: Asked) -> int:

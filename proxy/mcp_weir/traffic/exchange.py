@@ -5,9 +5,9 @@ May not know sockets, clocks or disks: time (CLOCK_MONOTONIC, microseconds) is a
 
 from urllib.parse import urlsplit
 
+from mcp_weir.traffic.answers import Said
 from mcp_weir.traffic.conversation import MODERN, Conversation
 from mcp_weir.traffic.facts import Assigned, Closed, EventIds, Fact, Opened
-from mcp_weir.traffic.masking import head_secrets
 from mcp_weir.traffic.opening import RequestHead, endpoint_session, is_mcp_path, opened_of
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import clean
@@ -69,7 +69,7 @@ class Exchange:
         self._opened: Opened | None = opened
         self._has_session, self._version = opened.session is not None, opened.protocol_version
         self._body, self._answer = _Body(reading.body_limit), _Body(reading.body_limit)
-        self._talk = Conversation(reading, seq, self._secrets)
+        self._talk = Conversation(reading, seq, Said(self._sent, head.query))
         self._status: int | None = None
         self._kind = "none"
         self._got: dict[bytes, bytes] = {}
@@ -109,8 +109,9 @@ class Exchange:
             return
         if self._head.method != "POST" or not body.size:
             return
-        coding = self._sent.get(b"content-encoding", b"").strip().lower()
-        plain = decode(body.whole(), coding, self._reading.body_limit)
+        plain: bytes | None = body.whole()
+        if b"content-encoding" in self._sent:
+            plain = decode(body.whole(), self._sent[b"content-encoding"], self._reading.body_limit)
         body.drop()
         if plain is None:
             self._flags.add("undecoded")
@@ -126,12 +127,12 @@ class Exchange:
         """The response's head came."""
         self._status = status
         got = self._got = index(headers)
-        self._talk.session_id = got.get(b"mcp-session-id") or None
+        self._talk.said.session_id = got.get(b"mcp-session-id") or None
         self._kind = _KINDS.get(media_type(got.get(b"content-type", b"")), "none")
         if self._kind == "sse":
             self._sse = SseDecoder(self._reading.body_limit)
             coding = got.get(b"content-encoding", b"").strip().lower()
-            if coding and coding != b"identity":
+            if coding not in (b"", b"identity"):
                 self._coding = Decoder(coding, self._reading.body_limit)
         length = got.get(b"content-length")
         if length is not None and length.isdigit() and len(length) < 19:
@@ -193,14 +194,14 @@ class Exchange:
 
     def _single(self, found: Messages) -> None:
         """The body was one message: what an error must be addressed to, and whether the headers tell the same."""
-        message, _ = found.members[0]
+        message, kind, _ = found.members[0]
         self._method = message.method
-        if message.is_request:
+        if kind == "request":
             ident = bytes(message.id)
             self.error_id = ident if len(ident) <= _ERROR_ID_MAX else None
         lone = self._talk.lone
         said = lone.fact.protocol_version if lone else None
-        if not message.method or message.method == "initialize" or (said or self._version or "") < MODERN:
+        if (said or self._version or "") < MODERN or kind == "response" or message.method == "initialize":
             return  # mcp-remote sends Mcp-Method with a legacy initialize: without the era it proves nothing
         name = self._sent.get(b"mcp-name")
         differs = (
@@ -239,7 +240,7 @@ class Exchange:
 
     def _assigned_late(self, at_us: int) -> None:
         """`initialize` was taken and its answer will come on another stream: the head has named the session."""
-        lone, session = self._talk.lone, self._talk.session_id
+        lone, session = self._talk.lone, self._talk.said.session_id
         if session and lone and lone.fact.method == "initialize" and 200 <= (self._status or 0) < 300:
             self._assigned(session, "header", at_us)
 
@@ -252,8 +253,9 @@ class Exchange:
 
     def _read_answer(self, at_us: int) -> None:
         body = self._answer
-        coding = self._got.get(b"content-encoding", b"").strip().lower()
-        plain = None if body.oversized else decode(body.whole(), coding, self._reading.body_limit)
+        plain: bytes | None = None if body.oversized else body.whole()
+        if plain and b"content-encoding" in self._got:
+            plain = decode(plain, self._got[b"content-encoding"], self._reading.body_limit)
         body.drop()
         if plain is None:
             self._flags.add("oversized" if body.oversized else "undecoded")
@@ -263,10 +265,6 @@ class Exchange:
         if found.malformed and (not self._talk.requests or (self._status or 500) >= 400):
             found.malformed = False  # an error page that says it is JSON, or no answer at all: the status tells
         self._talk.hear(found, at_us, "server", self._status or 0)
-
-    def _secrets(self) -> list[str]:
-        session = self._talk.session_id
-        return [*head_secrets(self._sent, self._head.query), *([session.decode("latin-1")] if session else [])]
 
     def _is_probe(self) -> bool:
         if self._head.method in ("HEAD", "OPTIONS"):

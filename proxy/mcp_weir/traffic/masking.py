@@ -37,7 +37,7 @@ _strings: Lenient[str] = Lenient(str)
 
 def held(params: msgspec.Raw) -> bytes | None:
     """What is kept of a request for masking the error that may come; None: too long to keep, mask everything."""
-    data = bytes(params)
+    data = bytes(params)  # a copy: Raw would keep the whole body alive as long as the exchange
     return data if len(data) <= HELD else None
 
 

@@ -10,10 +10,9 @@ from mcp_weir.traffic.identities import identity_of
 from mcp_weir.traffic.masking import held
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import ID_LIMIT, clean, json_id, safe_uri, text_hash, tokens
-from mcp_weir.wire.jsonrpc import Message
+from mcp_weir.wire.jsonrpc import EMPTY, Message
 from mcp_weir.wire.lenient import Lenient
 
-_EMPTY = msgspec.Raw(b"")
 _KEYS_MAX = 32
 # version 00 has exactly these four fields; of later ones only the beginning is known (W3C Trace Context 3.2.4)
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -40,6 +39,11 @@ class Asked(msgspec.Struct):
     mirrored: str | None
     progress: int = 0
 
+    @property
+    def special(self) -> bool:
+        """Its answer says more than an outcome, whatever it holds."""
+        return self.fact.method in ("initialize", "tasks/result")
+
 
 class Related(msgspec.Struct):
     """`_meta["io.modelcontextprotocol/related-task"]` of 2025-11-25."""
@@ -52,26 +56,26 @@ class _Meta(msgspec.Struct, rename={
     "capabilities": "io.modelcontextprotocol/clientCapabilities", "related": "io.modelcontextprotocol/related-task",
 }):
     version: Any = None
-    client: msgspec.Raw = _EMPTY
-    capabilities: msgspec.Raw = _EMPTY
-    related: msgspec.Raw = _EMPTY
-    progressToken: msgspec.Raw = _EMPTY
+    client: msgspec.Raw = EMPTY
+    capabilities: msgspec.Raw = EMPTY
+    related: msgspec.Raw = EMPTY
+    progressToken: msgspec.Raw = EMPTY
     traceparent: Any = None
 
 
 class _Params(msgspec.Struct, rename={"meta": "_meta"}):
-    meta: msgspec.Raw = _EMPTY
+    meta: msgspec.Raw = EMPTY
     name: Any = None
     uri: Any = None
-    arguments: msgspec.Raw = _EMPTY
+    arguments: msgspec.Raw = EMPTY
     protocolVersion: Any = None
-    clientInfo: msgspec.Raw = _EMPTY
-    capabilities: msgspec.Raw = _EMPTY
-    ref: msgspec.Raw = _EMPTY
-    task: msgspec.Raw = _EMPTY
+    clientInfo: msgspec.Raw = EMPTY
+    capabilities: msgspec.Raw = EMPTY
+    ref: msgspec.Raw = EMPTY
+    task: msgspec.Raw = EMPTY
     taskId: Any = None
     requestState: Any = None
-    inputResponses: msgspec.Raw = _EMPTY
+    inputResponses: msgspec.Raw = EMPTY
 
 
 class _Ref(msgspec.Struct):
@@ -85,13 +89,16 @@ _NO_PARAMS, _NO_META = _Params(), _Meta()
 
 def request_of(reading: Reading, message: Message, passed: Passed, member: int) -> Asked:
     """The fact of a request, and what is to be remembered until its answer."""
-    params = (_params.read(message.params) if bytes(message.params) else None) or _NO_PARAMS
-    meta = (_meta.read(params.meta) if bytes(params.meta) else None) or _NO_META
+    params = _NO_PARAMS if message.params is EMPTY else _params.read(message.params) or _NO_PARAMS
+    meta = _NO_META if params.meta is EMPTY else _meta.read(params.meta) or _NO_META
     method = clean(message.method) or ""
     begins = method == "initialize"
+    version, info, able = (
+        (params.protocolVersion, params.clientInfo, params.capabilities) if begins
+        else (meta.version, meta.client, meta.capabilities)
+    )
     target, mirrored = _target(method, params)
-    arguments = bytes(params.arguments)
-    trace = _TRACEPARENT.fullmatch(meta.traceparent) if isinstance(meta.traceparent, str) else None
+    arguments = b"" if params.arguments is EMPTY else bytes(params.arguments)
     fact = Request(
         exchange=passed.exchange,
         member=member,
@@ -103,11 +110,32 @@ def request_of(reading: Reading, message: Message, passed: Passed, member: int) 
         size=passed.size,
         tokens_in=tokens(len(arguments)) if arguments else None,
         args_hash=reading.keys.digest("args", arguments) if arguments else None,
-        arguments=reading.capture.take(reading.keys, target or "", params.arguments) if arguments else None,
         in_batch=passed.in_batch,
-        protocol_version=clean(params.protocolVersion if begins else meta.version, 32),
-        client=identity_of(params.clientInfo if begins else meta.client,
-                           params.capabilities if begins else meta.capabilities),
+        protocol_version=clean(version, 32) if version is not None else None,
+        client=identity_of(info, able) if info is not EMPTY or able is not EMPTY else None,
+    )
+    if _more_to_say(reading, params, meta):
+        fact = _with_more(reading, fact, params, meta)
+    token = b"" if meta.progressToken is EMPTY else bytes(meta.progressToken)
+    return Asked(fact, token, held(message.params), mirrored)
+
+
+def _more_to_say(reading: Reading, params: _Params, meta: _Meta) -> bool:
+    """Most calls use none of this: looking costs 0.3 us, filling nine fields with nothing 2 us."""
+    return not (
+        params.requestState is None and params.inputResponses is EMPTY and params.taskId is None
+        and params.task is EMPTY and meta.related is EMPTY and meta.traceparent is None
+        and reading.handle_argument is None and not reading.capture.active
+    )
+
+
+def _with_more(reading: Reading, fact: Request, params: _Params, meta: _Meta) -> Request:
+    """Trace context, MRTR, tasks, session handles, captured arguments."""
+    trace = _TRACEPARENT.fullmatch(meta.traceparent) if isinstance(meta.traceparent, str) else None
+    arguments = bytes(params.arguments)
+    return msgspec.structs.replace(
+        fact,
+        arguments=reading.capture.take(reading.keys, fact.target or "", params.arguments) if arguments else None,
         trace_id=trace[1] if trace else None,
         parent_span_id=trace[2] if trace else None,
         state_hash=text_hash(reading, "request-state", params.requestState),
@@ -116,7 +144,6 @@ def request_of(reading: Reading, message: Message, passed: Passed, member: int) 
         wants_task=bytes(params.task)[:1] == b"{",
         handle=_handle(reading, arguments) if reading.handle_argument and arguments else None,
     )
-    return Asked(fact, bytes(meta.progressToken), held(message.params), mirrored)
 
 
 def related_task(reading: Reading, raw: msgspec.Raw) -> bytes | None:
@@ -159,7 +186,7 @@ def _task(reading: Reading, params: _Params, meta: _Meta) -> bytes | None:
 
 
 def _handle(reading: Reading, arguments: bytes) -> bytes | None:
-    found = (_fields.read(arguments) or {}).get(reading.handle_argument or "", _EMPTY)
+    found = (_fields.read(arguments) or {}).get(reading.handle_argument or "", EMPTY)
     raw = bytes(found)
     if not raw or raw[:1] in b"{[ntf":  # a string or a number names something
         return None

@@ -26,6 +26,8 @@ def clean(text: object, limit: int = 256) -> str | None:
 def json_id(reading: Reading, raw: msgspec.Raw) -> str:
     """An id's JSON form (`1` and `"1"` differ); over 64 characters, its keyed hash."""
     data = bytes(raw)
+    if data.isalnum():  # a short number, which is what most clients count with
+        return data.decode() if len(data) <= ID_LIMIT else "hash:" + reading.keys.digest("jsonrpc-id", data).hex()
     if b"\\" in data:  # "\u0061" is "a": a peer may answer with either
         data = json_form(data)
     text = data.decode("utf-8", "replace")

@@ -52,7 +52,7 @@ class Decoder:
 
 def decode(body: bytes, coding: bytes, limit: int) -> bytes | None:
     """The decoded body; None when a coding is unknown, the bytes are damaged or cut, or the result is over `limit`."""
-    if not coding or coding == b"identity":
+    if not coding.strip() or coding.strip().lower() == b"identity":
         return body
     decoder = Decoder(coding, limit)
     plain = decoder.feed(body)

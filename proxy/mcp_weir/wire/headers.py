@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -11,6 +12,7 @@ def index(headers: Headers) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in reversed(headers)}
 
 
+@lru_cache(maxsize=512)  # the same few values for ever
 def media_type(value: bytes) -> bytes:
     """`text/event-stream` of `Text/Event-Stream; charset=utf-8`."""
     return value.partition(b";")[0].strip().lower()

@@ -11,7 +11,7 @@ import msgspec
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_FAILED = (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError)
+FAILED = (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 T = TypeVar("T")
 
@@ -20,35 +20,37 @@ class Lenient(Generic[T]):
     """A decoder for one type. A struct's fields that do not fit take their defaults."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._decode = msgspec.json.Decoder(kind).decode
+        self.decode = msgspec.json.Decoder(kind).decode
+        """The strict half of read(), for a hot path that catches FAILED itself: it saves a call, 0.15 us."""
         self._kind = kind
         self._parts = self._field_decoders(kind)
 
     def read(self, raw: bytes | msgspec.Raw) -> T | None:
         """The value; None for what is no JSON (or no JSON of this kind)."""
         try:
-            return self._decode(raw)
-        except _FAILED:
-            return self._mend(bytes(raw))
+            return self.decode(raw)
+        except FAILED:
+            return self.mend(bytes(raw))
 
-    def _mend(self, raw: bytes) -> T | None:
+    def mend(self, raw: bytes) -> T | None:
+        """The other half: what the strict one refused."""
         text = mended(raw)
         try:
-            return self._decode(text)
-        except _FAILED:
+            return self.decode(text)
+        except FAILED:
             return self._by_field(text) if self._parts else None
 
     def _by_field(self, text: bytes) -> T | None:
         try:
             found = _fields(text)
-        except _FAILED:
+        except FAILED:
             return None
         fits: dict[str, Any] = {}
         for encoded, (name, decode) in self._parts.items():
             if encoded in found:
                 try:
                     fits[name] = decode(found[encoded])
-                except _FAILED:
+                except FAILED:
                     continue
         return self._kind(**fits)
 
