@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from mcp_weir.dashboard import filters, render
+from mcp_weir.dashboard import charts, filters, render
 from mcp_weir.dashboard.page import About, Ask
 from mcp_weir.dashboard.pages.overview import overview
 from mcp_weir.errors import StoreError
@@ -34,21 +34,21 @@ class Live:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """GET /live: takes the overview's filters. 503 when too many look already."""
-        asked = filters.read(request.query, (), datetime.now(UTC))
+        filters.read(request.query, (), datetime.now(UTC))  # what cannot be read is said before the stream begins
         if self._running >= _MOST:
             raise web.HTTPServiceUnavailable(text=f"{_MOST} live views are open already; reload to look")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         self._running += 1
         try:
             await response.prepare(request)
-            await self._send(request, response, asked)
+            await self._send(request, response)
         except ConnectionError:
             pass
         finally:
             self._running -= 1
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse, asked: filters.Filters) -> None:
+    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
         deadline = asyncio.get_running_loop().time() + _LIFE_S
         while not self._stopping.is_set() and asyncio.get_running_loop().time() < deadline:
             name, data = await self._look(request)
@@ -59,7 +59,7 @@ class Live:
                 continue
         await response.write_eof()
 
-    async def _look(self, request: web.Request) -> tuple[str, dict[str, str]]:
+    async def _look(self, request: web.Request) -> tuple[str, dict[str, object]]:
         asked = filters.read(request.query, (), datetime.now(UTC))
         try:
             async with self._pool.connection() as conn:
@@ -67,7 +67,10 @@ class Live:
         except StoreError as error:
             return "trouble", {"says": str(error)}
         names = ("figures", "activity", "recording")
-        return "look", {
+        pieces = {
             name: render.page(f"live/{name}.html", view=view, f=asked, about=self._about, now=asked.now)
             for name in names
         }
+        series, grain = view.overview.series, view.overview.window.grain
+        drawn = {"volume": charts.volume(series, grain).data, "latency": charts.latency(series, grain).data}
+        return "look", {"pieces": pieces, "charts": drawn, "requests": view.overview.totals.requests}

@@ -167,8 +167,13 @@ if (live) {
     source.addEventListener("trouble", (event) => { say("bad", "no database"); state.title = JSON.parse(event.data).says; });
     source.addEventListener("look", (event) => {
       say("good", "live");
-      const pieces = JSON.parse(event.data);
-      for (const [name, html] of Object.entries(pieces)) {
+      const look = JSON.parse(event.data);
+      if (look.requests && document.querySelector("[data-until-activity]")) location.reload();
+      for (const entry of charts) {
+        const spec = look.charts[entry.box.dataset.chartName];
+        if (spec && !entry.box.matches(":hover")) { entry.spec = spec; draw(entry); }
+      }
+      for (const [name, html] of Object.entries(look.pieces)) {
         const place = document.querySelector(`[data-piece="${name}"]`);
         if (!place || place.contains(document.activeElement)) continue;
         const fresh = document.createElement("template");
