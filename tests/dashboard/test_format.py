@@ -19,7 +19,8 @@ def test_numbers(value: float | None, says: str) -> None:
 
 @pytest.mark.parametrize(("value", "says"), [
     (None, "–"), (0.04, "0.04 ms"), (0.99, "0.99 ms"), (4.56, "4.6 ms"), (45.4, "45 ms"), (999.4, "999 ms"),
-    (999.6, "1.0 s"), (1234, "1.2 s"), (9_960, "10 s"), (65_000, "1 min 5 s"), (7_440_000, "2 h 4 min"), (9e7, "1 d 1 h"),
+    (999.6, "1.0 s"), (1234, "1.2 s"), (9_960, "10 s"), (65_000, "1 min 5 s"), (7_440_000, "2 h 4 min"),
+    (9e7, "1 d 1 h"),
 ])
 def test_durations(value: float | None, says: str) -> None:
     assert format.ms(value) == says
@@ -30,7 +31,9 @@ def test_sizes(value: int, says: str) -> None:
     assert format.size(value) == says
 
 
-@pytest.mark.parametrize(("value", "says"), [(0, "0 %"), (0.0025, "0.25 %"), (0.012, "1.2 %"), (0.34, "34 %"), (1, "100 %")])
+@pytest.mark.parametrize(("value", "says"), [
+    (0, "0 %"), (0.0025, "0.25 %"), (0.012, "1.2 %"), (0.34, "34 %"), (1, "100 %"),
+])
 def test_shares(value: float, says: str) -> None:
     assert format.percent(value) == says
 
