@@ -4,11 +4,12 @@ Geometry stands in SVG attributes (the CSP forbids inline styles). A value of No
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mcp_weir.dashboard import format
-from mcp_weir.store.shapes import EraPoint, Point, TimelineItem
+from mcp_weir.store.shapes import EraPoint, Point
 
 WIDTH, HEIGHT = 1000.0, 170.0
 Values = Sequence[float | None]
@@ -133,30 +134,6 @@ def grain(points: Sequence[Point] | Sequence[EraPoint]) -> timedelta:
     return points[1].at - points[0].at if len(points) > 1 else timedelta(minutes=1)
 
 
-def fall(item: TimelineItem, begin: float, end: float) -> list[tuple[str, float, float]]:
-    """(classes, x, width) of a waterfall's bar in a box 1,000 wide: up to the result, and paler to the exchange's end.
-
-    `begin` and `end` are milliseconds after the session's start; what lies outside is cut off.
-    """
-    scale = 1000 / max(end - begin, 0.001)
-    tone = {"stream": "stream", "server_request": "server", "failure": "err"}.get(item.kind, "")
-    if item.is_error:
-        tone = "err"
-    elif item.request is not None and item.request.outcome in ("cancelled", "client_aborted"):
-        tone = "off"
-    left = min(max((item.offset_ms - begin) * scale, 0.0), 998.0)
-
-    def wide(length_ms: float | None) -> float:
-        reach = 1000.0 if length_ms is None else (item.offset_ms + length_ms - begin) * scale
-        return round(max(min(reach, 1000.0) - left, 2.0), 1)
-
-    result = item.request.duration_ms if item.request is not None else None
-    whole = wide(item.length_ms)
-    if result is None or wide(result) >= whole:
-        return [(tone, round(left, 1), whole)]
-    return [(f"{tone} rest", round(left, 1), whole), (tone, round(left, 1), wide(result))]
-
-
 def spark(values: Sequence[float]) -> list[tuple[float, float, float, float]]:
     """(x, y, width, height) of small bars in a box of 96 by 22; at most 48 of them."""
     if not values or not max(values):
@@ -179,9 +156,5 @@ def _short(value: float | None) -> float | None:
 def _round_up(value: float) -> float:
     if value <= 0:
         return 1.0
-    power = 10.0 ** (len(f"{int(value)}") - 1) if value >= 1 else 10.0 ** -round(-_log10(value) + 0.5)
+    power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.9999)
-
-
-def _log10(value: float) -> float:
-    return float(f"{value:e}".partition("e")[2])

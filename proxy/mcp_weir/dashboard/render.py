@@ -16,7 +16,7 @@ _ENV = Environment(
 )
 for _name in ("number", "exact", "ms", "seconds", "size", "percent", "change", "ago", "stamp", "clock", "money"):
     _ENV.filters[_name] = getattr(format, _name)
-_ENV.globals.update(charts=charts, sparks=charts.spark, fall_bar=charts.fall)
+_ENV.globals.update(charts=charts, sparks=charts.spark)
 _ENV.filters["json"] = lambda value: json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 

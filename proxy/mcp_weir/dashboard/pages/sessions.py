@@ -5,21 +5,21 @@ import uuid
 
 from mcp_weir.dashboard.filters import Param
 from mcp_weir.dashboard.page import Ask, Page, wanted
+from mcp_weir.dashboard.waterfall import Waterfall, scale
 from mcp_weir.store import reads
 from mcp_weir.store.shapes import Page as Piece
 from mcp_weir.store.shapes import SessionDetail, SessionSummary
 
 _SORTS = tuple(f"-{name}" for name in reads.SESSION_SORTS) + reads.SESSION_SORTS
-_LIMIT, _TIMELINE_LIMIT = 50, 200
+_LIMIT, _TIMELINE_LIMIT = 50, 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """One session with a page of its timeline; `from_ms` and `to_ms` are what the waterfall shows of it."""
+    """One session with a page of its timeline, and the waterfall's scale."""
 
     detail: SessionDetail
-    from_ms: float
-    to_ms: float
+    waterfall: Waterfall
 
 
 async def sessions(ask: Ask) -> Piece[SessionSummary]:
@@ -48,11 +48,7 @@ async def session(ask: Ask) -> SessionView | None:
     ))
     if detail is None:
         return None
-    starts = [item.offset_ms for item in detail.timeline if item.kind != "stream"]
-    starts = starts or [item.offset_ms for item in detail.timeline]
-    ends = [item.offset_ms + (item.length_ms or 0) for item in detail.timeline if item.kind != "stream"]
-    begin = min(starts, default=0.0)
-    return SessionView(detail=detail, from_ms=begin, to_ms=max([*ends, begin + 1.0]))
+    return SessionView(detail=detail, waterfall=scale(detail.timeline))
 
 
 PAGES = (

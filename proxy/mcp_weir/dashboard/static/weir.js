@@ -2,7 +2,14 @@
 "use strict";
 
 const root = document.documentElement;
-const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+// A custom property as the colour it stands for now: canvas knows no light-dark().
+const probe = document.createElement("span");
+probe.hidden = true;
+document.body.append(probe);
+const css = (name) => {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+};
 
 for (const element of document.querySelectorAll(".js")) element.hidden = false;
 
@@ -78,6 +85,14 @@ const units = {
 };
 const colours = { "c-accent": "--accent", "c-bad": "--bad", "c-warn": "--warn", "c-info": "--info", "c-violet": "--violet", "c-soft": "--soft" };
 
+// The reader's own zone, one line: the day at midnight, else the time.
+function clock(at, step) {
+  const date = new Date(at * 1000);
+  const midnight = date.getHours() === 0 && date.getMinutes() === 0;
+  if (step >= 86400 || midnight) return date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+}
+
 function stacked(series) {
   const sums = new Array(series[0].values.length).fill(0);
   return series.map((one) => one.values.map((value, i) => {
@@ -103,7 +118,7 @@ function draw(entry) {
   const options = {
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [10, 6, 0, 0],
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
-    axes: [{ ...axis, grid: { show: false }, space: 70, size: 26 }, { ...axis, size: 58, values: (_, ticks) => ticks.map(unit), space: 36 }],
+    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map(unit), space: 36 }],
     series: [{}, ...order.map((i) => shown[i])],
     cursor: { y: false, points: { show: spec.kind !== "stack", size: 7 }, drag: { x: true, y: false, setScale: false } },
     hooks: {
