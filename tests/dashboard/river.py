@@ -96,9 +96,18 @@ class River:
             flags=tuple(more.get("flags", ())),
         ))
         self._writer.offer(line, wall_us // 60_000_000)
+        if more.get("asked"):
+            self._reply(at + timedelta(milliseconds=took_ms * 0.6), client, session, f'"s{number}"')
         if method == "tools/call":
             self.sent["calls"] += 1
             self.sent["failed_calls"] += outcome not in ("ok", "input_required")
+
+    def _reply(self, at: datetime, client: Client, session: uuid.UUID | None, jsonrpc_id: str) -> None:
+        """The client's POSTed answer to what the server asked."""
+        number, wall_us = self._next(at)
+        answer = Answer(exchange=number, at_us=100, direction="server", jsonrpc_id=jsonrpc_id, size=300, tokens_out=60)
+        closed = Closed(exchange=number, at_us=900, closed_by="complete", status=202, request_bytes=300)
+        self._writer.offer([self._opened(number, wall_us, client, session), answer, closed], wall_us // 60_000_000)
 
     def stream(self, at: datetime, client: Client, session: uuid.UUID, length_s: float, events: int) -> None:
         """A GET stream."""
@@ -170,15 +179,15 @@ class River:
         opened = self._opened(number, wall_us, client, session, method="DELETE")
         self._writer.offer([opened, closed], wall_us // 60_000_000)
 
-    def usual(self, now: datetime, hours: float = 24, sessions: int = 60) -> None:
-        """A day of an ordinary server: busier by day, quieter by night; ghosts; somebody there right now."""
+    def usual(self, now: datetime, hours: float = 16, sessions: int = 60) -> None:
+        """An ordinary server: busier and busier; ghosts; somebody there right now. (Counters keep 1,024 minutes.)"""
         for index in range(sessions):
             back = hours * (1 - (index + self._random.random()) / sessions) ** 1.3
             client = self._random.choices(CLIENTS, (8, 5, 3, 5, 1, 3))[0]
             calls = 0 if self._random.random() < 0.08 else self._random.randint(4, 60)
             self.conversation(now - timedelta(hours=back), client, calls, pause_s=4, ends=self._random.random() < 0.6)
         for client in CLIENTS[:4]:
-            self.conversation(now - timedelta(seconds=150), client, 30, pause_s=3, ends=False)
+            self.conversation(now - timedelta(seconds=240), client, 30, pause_s=3, ends=False)
 
     def drain(self, url: str) -> None:
         """Record everything that was spooled; the spool is closed then."""
@@ -217,7 +226,7 @@ def catalogue(tools: dict[str, float], description: str = "What {} does, in a se
         ToolShown(
             tool=name, content_hash=hashlib.sha256(name.encode(errors="replace")).digest(),
             schema_hash=hashlib.sha256(b"s" + name.encode(errors="replace")).digest(),
-            description=description.format(name), tokens=60 + 9 * len(name),
+            description=description.replace("{}", name), tokens=60 + 9 * len(name),
         )
         for name in (*tools, *UNUSED)
     )

@@ -34,6 +34,7 @@ class Chart:
     step_s: float
     times: tuple[datetime, ...]
     series: tuple[Series, ...]
+    log: bool = False  # a logarithmic axis: milliseconds beside seconds
 
     @property
     def empty(self) -> bool:
@@ -49,7 +50,7 @@ class Chart:
     def data(self) -> dict[str, object]:
         """What the script draws."""
         return {
-            "kind": self.kind, "unit": self.unit, "step": self.step_s, "times": [at.timestamp() for at in self.times],
+            "kind": self.kind, "unit": self.unit, "log": self.log, "step": self.step_s, "times": [at.timestamp() for at in self.times],
             "series": [
                 {"name": s.name, "colour": s.colour, "values": [_short(value) for value in s.values]}
                 for s in self.series
@@ -85,10 +86,16 @@ class Chart:
             if value is None:
                 pen = False
                 continue
-            x, y = (index + 0.5) * wide, HEIGHT - value / self.top * HEIGHT
+            x, y = (index + 0.5) * wide, HEIGHT - self._share(value) * HEIGHT
             parts.append(f"L{x:.1f} {y:.1f}" if pen else f"M{x - 2:.1f} {y:.1f}L{x:.1f} {y:.1f}")
             pen = True
         return "".join(parts)
+
+    def _share(self, value: float) -> float:
+        """How high up a value stands, from 0 to 1; a logarithmic axis spans five decades."""
+        if not self.log:
+            return value / self.top
+        return min(max(1 + math.log10(max(value, 1e-9) / self.top) / 5, 0.0), 1.0)
 
     def _heights(self) -> list[float]:
         columns = zip(*(series.values for series in self.series), strict=True)
@@ -112,7 +119,8 @@ def latency(points: Sequence[Point], grain: timedelta) -> Chart:
     """p50, p95 and p99 of tool calls."""
     lines = (("p50", "p50_ms", "c-accent"), ("p95", "p95_ms", "c-warn"), ("p99", "p99_ms", "c-violet"))
     series = tuple(Series(name, tuple(getattr(p, field) for p in points), colour) for name, field, colour in lines)
-    return Chart("Latency of tool calls", "line", "ms", grain.total_seconds(), tuple(p.at for p in points), series)
+    times = tuple(p.at for p in points)
+    return Chart("Latency of tool calls", "line", "ms", grain.total_seconds(), times, series, log=True)
 
 
 def error_rate(points: Sequence[Point], grain: timedelta) -> Chart:

@@ -91,7 +91,7 @@ def ago(at: datetime | None, now: datetime) -> str:
         return _DASH
     gone = (now - at).total_seconds()
     if gone < 0:
-        return "in " + _rough(-gone) if gone < -5 else "now"
+        return "in " + _rough(-gone) if gone < -60 else "now"  # clocks differ a little
     return "now" if gone < 2 else f"{_rough(gone)} ago"
 
 

@@ -1,4 +1,4 @@
-"""A session's timeline as bars: busy time to scale, idle time shortened, so that milliseconds between minutes are seen."""
+"""A session's timeline as bars: busy time to scale, idle time shortened, so that milliseconds between minutes show."""
 
 import dataclasses
 from bisect import bisect_right

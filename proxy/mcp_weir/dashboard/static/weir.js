@@ -117,8 +117,13 @@ function draw(entry) {
   const order = spec.kind === "stack" ? shown.map((_, i) => shown.length - 1 - i) : shown.map((_, i) => i);  // tallest first: the rest is drawn over it
   const options = {
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [10, 6, 0, 0],
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
-    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map(unit), space: 36 }],
+    scales: {
+      x: { time: true, range: (_, min, max) => [min - spec.step / 2, max + spec.step / 2] },
+      y: spec.log
+        ? { distr: 3, range: (_, min, max) => [10 ** Math.floor(Math.log10(Math.max(min, 1e-3))), 10 ** Math.ceil(Math.log10(Math.max(max * 1.01, 1e-2)))] }
+        : { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
+    },
+    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null || (spec.log && Math.log10(tick) % 1) ? "" : unit(tick))), space: 36, ...(spec.unit === "number" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}) }],
     series: [{}, ...order.map((i) => shown[i])],
     cursor: { y: false, points: { show: spec.kind !== "stack", size: 7 }, drag: { x: true, y: false, setScale: false } },
     hooks: {
