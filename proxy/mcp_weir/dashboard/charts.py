@@ -50,7 +50,8 @@ class Chart:
     def data(self) -> dict[str, object]:
         """What the script draws."""
         return {
-            "kind": self.kind, "unit": self.unit, "log": self.log, "step": self.step_s, "times": [at.timestamp() for at in self.times],
+            "kind": self.kind, "unit": self.unit, "log": self.log, "step": self.step_s,
+            "times": [at.timestamp() for at in self.times],
             "series": [
                 {"name": s.name, "colour": s.colour, "values": [_short(value) for value in s.values]}
                 for s in self.series
