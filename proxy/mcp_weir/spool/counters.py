@@ -1,23 +1,33 @@
-"""Exact counters per minute in a mapped page: true with a full disk and after kill -9.
+"""Exact counters per minute in mapped pages: true with a full disk and after kill -9.
 
-A ring of 1,024 minutes; a slot is (minute, seen, spooled, dropped by each reason), 64-bit little-endian.
+A page covers 1,024 minutes and is never reused: an outage may last for months and no count is overwritten. A page
+begins with a JSON line that names its service and instance; then a slot per minute of eight 64-bit cells: seen,
+spooled, dropped by each of REASONS.
 """
 
 import dataclasses
+import json
 import mmap
+import os
 import struct
+import sys
+import time
 from pathlib import Path
 
-REASONS = ("disk_full", "spool_full", "error")
+REASONS = ("disk_full", "spool_full", "error", "observer")
+PREFIX = "counts-"
+_FORMAT = 2
 _SLOTS = 1024
-_SLOT = struct.Struct("<6q")
-_FIELD = struct.Struct("<q")
-SIZE = _SLOTS * _SLOT.size
+_CELLS = 8
+_HEADER = 4096
+_SLOT = struct.Struct(f"={_CELLS}q")
+_SIZE = _HEADER + _SLOTS * _SLOT.size
+_MAPPED_MAX = 4  # pages kept mapped: an exchange may end long after the minute in which it opened
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MinuteCounts:
-    """One minute of one worker's life, in exchanges."""
+    """One minute of one worker's life, in exchanges. `spooled` and `dropped` are of those that ended."""
 
     seen: int
     spooled: int
@@ -27,45 +37,137 @@ class MinuteCounts:
 class Counters:
     """The writing side. One process, one thread."""
 
-    def __init__(self, path: Path) -> None:
-        with path.open("w+b") as file:
-            file.write(bytes(SIZE))  # written, not truncated to: a full disk fails here and not in a store to the map
-            file.flush()
-            self._page = mmap.mmap(file.fileno(), SIZE)
+    def __init__(self, folder: Path, service: str, instance: str) -> None:
+        self._folder = folder
+        said = {"format": _FORMAT, "service": service, "instance": instance, "byteorder": sys.byteorder}
+        self._head = json.dumps(said).encode().ljust(_HEADER - 1) + b"\n"
+        self._pages: dict[int, tuple[mmap.mmap, memoryview]] = {}
+        self._last = int(time.time()) // 60
+        self._pages[self._last // _SLOTS] = self._map(self._last // _SLOTS)
 
     def seen(self, minute: int) -> None:
         """One exchange opened in this Unix minute."""
-        self._add(minute, 1)
+        self._add(minute, 0)
 
     def spooled(self, minute: int) -> None:
         """One exchange is whole in the spool."""
-        self._add(minute, 2)
+        self._add(minute, 1)
 
     def dropped(self, minute: int, reason: str) -> None:
         """One exchange was lost, for one of REASONS."""
-        self._add(minute, 3 + REASONS.index(reason))
+        self._add(minute, 2 + REASONS.index(reason))
+
+    def prepare(self, minute: int) -> None:
+        """Make the next page while there is still space for it."""
+        following = minute // _SLOTS + 1
+        if minute % _SLOTS > _SLOTS // 2 and following not in self._pages:
+            self._page(following)
 
     def close(self) -> None:
         """Unmap."""
-        self._page.close()
+        for block in list(self._pages):
+            self._unmap(block)
 
-    def _add(self, minute: int, field: int) -> None:
-        base = (minute % _SLOTS) * _SLOT.size
-        if _FIELD.unpack_from(self._page, base)[0] != minute:
-            _SLOT.pack_into(self._page, base, minute, 0, 0, 0, 0, 0)
-        at = base + field * 8
-        _FIELD.pack_into(self._page, at, _FIELD.unpack_from(self._page, at)[0] + 1)
+    def _add(self, minute: int, cell: int) -> None:
+        page = self._pages.get(minute // _SLOTS) or self._page(minute // _SLOTS)
+        if page is None:  # no space for this minute's page: true in sum, late or early by the clock
+            minute = self._last
+            page = self._pages[minute // _SLOTS]
+        self._last = minute
+        page[1][(minute % _SLOTS) * _CELLS + cell] += 1
+
+    def _page(self, block: int) -> tuple[mmap.mmap, memoryview] | None:
+        try:
+            page = self._map(block)
+        except OSError:
+            return None
+        keep = (block, self._last // _SLOTS)
+        while len(self._pages) >= _MAPPED_MAX:
+            self._unmap(next(b for b in self._pages if b not in keep))
+        self._pages[block] = page
+        return page
+
+    def _map(self, block: int) -> tuple[mmap.mmap, memoryview]:
+        path = self._folder / f"{PREFIX}{block}"
+        if not path.exists():
+            hidden = self._folder / f"{PREFIX}{block}.new"
+            try:
+                # written, not truncated to: a full disk fails here and not in a store to the map
+                hidden.write_bytes(self._head + bytes(_SIZE - _HEADER))
+                os.rename(hidden, path)
+            except OSError:
+                hidden.unlink(missing_ok=True)
+                raise
+        with path.open("r+b") as file:
+            page = mmap.mmap(file.fileno(), _SIZE)
+        return page, memoryview(page)[_HEADER:].cast("q")
+
+    def _unmap(self, block: int) -> None:
+        page, cells = self._pages.pop(block)
+        cells.release()
+        page.close()
 
 
-def read_counts(path: Path) -> dict[int, MinuteCounts]:
-    """Unix minute -> counts; empty when there is no page."""
+class CountsReader:
+    """The reading side of one stream's pages: what has changed since it was last asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, bytes] = {}
+        self.names: tuple[str, str] | None = None  # service, instance; None while there is no readable page
+
+    def changed(self, *, everything: bool = False) -> dict[int, MinuteCounts]:
+        """Unix minute -> counts. Only the two newest pages are looked at, unless `everything` is asked for."""
+        paths = sorted(pages(self._folder), key=lambda path: int(path.name[len(PREFIX):]))
+        found: dict[int, MinuteCounts] = {}
+        for path in paths if everything or not self._read else paths[-2:]:
+            data = _bytes(path)
+            if data is None or data == self._read.get(path):
+                continue
+            said = _names(data)
+            if said is None:
+                continue
+            self.names = said
+            found.update(_differences(path, self._read.get(path, b""), data))
+            self._read[path] = data
+        return found
+
+
+def pages(folder: Path) -> list[Path]:
+    """The files of a stream's pages."""
+    return [path for path in folder.glob(f"{PREFIX}*") if path.name[len(PREFIX):].isdigit()]
+
+
+def read_counts(folder: Path) -> dict[int, MinuteCounts]:
+    """Unix minute -> counts of one stream's folder; empty when there is no page."""
+    return CountsReader(folder).changed(everything=True)
+
+
+def _bytes(path: Path) -> bytes | None:
     try:
-        page = path.read_bytes()
-    except FileNotFoundError:
-        return {}
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _names(data: bytes) -> tuple[str, str] | None:
+    try:
+        said = json.loads(data[:_HEADER])
+        if said["format"] != _FORMAT or said["byteorder"] != sys.byteorder:
+            return None
+        return str(said["service"]), str(said["instance"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _differences(path: Path, old: bytes, new: bytes) -> dict[int, MinuteCounts]:
+    first = int(path.name[len(PREFIX):]) * _SLOTS
     found = {}
-    for minute, seen, spooled, *dropped in _SLOT.iter_unpack(page[:SIZE]):
-        if minute:
-            lost = {reason: n for reason, n in zip(REASONS, dropped, strict=True) if n}
-            found[minute] = MinuteCounts(seen, spooled, lost)
+    for slot in range((len(new) - _HEADER) // _SLOT.size):
+        at = _HEADER + slot * _SLOT.size
+        cells = new[at:at + _SLOT.size]
+        if cells != old[at:at + _SLOT.size] and any(cells):
+            seen, spooled, *dropped = _SLOT.unpack(cells)
+            lost = {reason: n for reason, n in zip(REASONS, dropped, strict=False) if n}
+            found[first + slot] = MinuteCounts(seen, spooled, lost)
     return found

@@ -1,18 +1,26 @@
-"""The reading side of the spool: segments, whole lines, and whether more may come."""
+"""The reading side of the spool: streams, segments, whole lines, and whether more may come."""
 
 import dataclasses
 import fcntl
+import os
+import time
 import uuid
 from pathlib import Path
 
 import msgspec
 
-from mcp_weir.spool.segment import COUNTS, FORMAT, SUFFIX, SegmentHeader, unseal
+from mcp_weir.spool.counters import pages
+from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, unseal
 from mcp_weir.traffic.facts import Fact, Line
 
 _HEADER_MAX = 64 * 1024
 _lines = msgspec.json.Decoder(list[Fact])
-_headers: dict[Path, SegmentHeader] = {}
+
+
+class _Head(msgspec.Struct):
+    """What a header of any format says."""
+
+    format: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,11 +40,18 @@ class Segment:
     path: Path
     header: SegmentHeader
 
+    def size(self) -> int:
+        """Bytes written so far; 0 when it is gone."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def is_final(self) -> bool:
         """The lock is free: no more will be written. Ask before reading, else a last line can slip by."""
         return not _locked(self.path)
 
-    def read(self, offset: int, limit_bytes: int) -> Chunk:
+    def read(self, offset: int, limit_bytes: int, limit_lines: int = 1 << 30) -> Chunk:
         """Whole lines from `offset` (0: the beginning), about `limit_bytes` of them, at least one if there is one."""
         with self.path.open("rb") as file:
             file.seek(offset)
@@ -46,29 +61,78 @@ class Segment:
         lines: list[tuple[int, Line]] = []
         damaged: list[tuple[int, bytes]] = []
         position, start = offset, 0
-        while (end := data.find(b"\n", start)) >= 0:
-            payload = unseal(data[start:end])
-            if position > 0:
-                _decode(payload, data[start:end], position, lines, damaged)
+        while (end := data.find(b"\n", start)) >= 0 and len(lines) + len(damaged) < limit_lines:
+            raw = data[start:end]
+            if position > 0:  # the first line is the header
+                _decode(raw, position, lines, damaged)
             start = end + 1
             position = offset + start
         return Chunk(lines, position, len(data) - start, damaged)
 
-    def unlink(self) -> None:
-        """Acknowledged: needs no space."""
-        self.path.unlink(missing_ok=True)
-        _headers.pop(self.path, None)
+
+class Index:
+    """What lies in a spool directory: readable segments by stream, and what is nothing of ours (reported, kept)."""
+
+    def __init__(self, root: Path) -> None:
+        self.streams: dict[uuid.UUID, list[Segment]] = {}
+        self.strange: dict[Path, str] = {}  # what cannot be read, and why
+        self.empty: list[Path] = []  # folders of dead streams without a segment
+        self._root = root
+        self._headers: dict[Path, SegmentHeader] = {}
+
+    def refresh(self) -> None:
+        """Look again."""
+        self.streams, self.strange, self.empty = {}, {}, []
+        for folder in sorted(path for path in self._root.iterdir() if path.is_dir()):
+            try:
+                stream = uuid.UUID(folder.name)
+            except ValueError:
+                self.strange[folder] = "no stream of ours"
+                continue
+            self.look_at(stream)
+        self._headers = {path: head for path, head in self._headers.items() if path.exists()}
+
+    def look_at(self, stream: uuid.UUID) -> list[Segment]:
+        """The readable segments of one stream, in order, as they are now."""
+        folder = self._root / str(stream)
+        found = []
+        names = sorted(name for name in _names(folder) if name.endswith(SUFFIX))
+        for path in (folder / name for name in names):
+            header = self._headers.get(path) or self._read_header(path)
+            if header is not None:
+                self._headers[path] = header
+                found.append(Segment(path, header))
+        if found:
+            self.streams[stream] = found
+        elif not names and _is_abandoned(folder):
+            self.empty.append(folder)
+        return found
+
+    def _read_header(self, path: Path) -> SegmentHeader | None:
+        try:
+            with path.open("rb") as file:
+                payload = unseal(file.readline(_HEADER_MAX).rstrip(b"\n"))
+            if payload is None:
+                self.strange[path] = "no segment header"
+                return None
+            head = msgspec.json.decode(payload, type=_Head)
+            if head.format != FORMAT:
+                self.strange[path] = f"format {head.format}; this mcp-weir reads {FORMAT}"
+                return None
+            return msgspec.json.decode(payload, type=SegmentHeader)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            self.strange[path] = f"unreadable: {type(error).__name__}"
+            return None
 
 
 def scan(root: Path) -> list[Segment]:
     """Every readable segment beneath `root`, in order of stream and number."""
-    found = []
-    for path in sorted(root.glob(f"*/*{SUFFIX}")):
-        header = _headers.get(path) or _read_header(path)
-        if header is not None:
-            _headers[path] = header
-            found.append(Segment(path, header))
-    return found
+    index = Index(root)
+    if root.is_dir():
+        index.refresh()
+    return [segment for segments in index.streams.values() for segment in segments]
 
 
 def stream_is_live(root: Path, stream: uuid.UUID) -> bool:
@@ -76,37 +140,47 @@ def stream_is_live(root: Path, stream: uuid.UUID) -> bool:
     return any(_locked(path) for path in (root / str(stream)).glob(f"*{SUFFIX}"))
 
 
-def remove_stream(root: Path, stream: uuid.UUID) -> None:
-    """Remove a dead, drained stream's folder. Leaves it while a segment is in it."""
+def remove_stream(root: Path, stream: uuid.UUID) -> bool:
+    """Remove a dead, drained stream's folder; False (and left as it is) while anything of value is in it."""
     folder = root / str(stream)
-    if any(folder.glob(f"*{SUFFIX}")):
-        return
-    for leftover in (folder / COUNTS, *folder.glob("*.new")):
+    leftovers = [*pages(folder), *folder.glob("*.new")]
+    if {folder / name for name in _names(folder)} - set(leftovers):
+        return False
+    for leftover in leftovers:
         leftover.unlink(missing_ok=True)
-    if folder.is_dir():
+    try:
         folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
-def _decode(
-    payload: bytes | None, raw: bytes, position: int, lines: list[tuple[int, Line]], damaged: list[tuple[int, bytes]]
-) -> None:
-    if payload is None:
-        damaged.append((position, raw))
-        return
+def _decode(raw: bytes, position: int, lines: list[tuple[int, Line]], damaged: list[tuple[int, bytes]]) -> None:
+    payload = unseal(raw)
     try:
-        lines.append((position, _lines.decode(payload)))
+        line = None if payload is None else _lines.decode(payload)
     except msgspec.DecodeError:
+        line = None
+    if line:
+        lines.append((position, line))
+    else:
         damaged.append((position, raw))
 
 
-def _read_header(path: Path) -> SegmentHeader | None:
+def _names(folder: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
-            payload = unseal(file.readline(_HEADER_MAX).rstrip(b"\n"))
-        header = msgspec.json.decode(payload, type=SegmentHeader) if payload else None
-    except (OSError, msgspec.DecodeError):
-        return None
-    return header if header is not None and header.format == FORMAT else None
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """No segment in it, nobody holds one that is to come, and it is not just being made."""
+    try:
+        young = time.time() - folder.stat().st_mtime < 10
+    except OSError:
+        return False
+    return not young and not any(_locked(path) for path in folder.glob("*.new"))
 
 
 def _locked(path: Path) -> bool:
@@ -116,5 +190,5 @@ def _locked(path: Path) -> bool:
             return False
     except BlockingIOError:
         return True
-    except FileNotFoundError:
+    except OSError:
         return False

@@ -7,7 +7,6 @@ import msgspec
 
 FORMAT = 1
 SUFFIX = ".seg"
-COUNTS = "counts"
 
 
 class SegmentHeader(msgspec.Struct, frozen=True, kw_only=True):

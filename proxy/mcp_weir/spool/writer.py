@@ -1,22 +1,30 @@
-"""The writing side of the spool: one stream of segments per worker life. Never raises into the relay."""
+"""The writing side of the spool: one stream of segments per worker life. Never raises into the relay.
+
+An exchange of which a line was lost is lost as a whole: it is counted once, under the reason of its first loss, and
+what of it had been spooled is ended by a marker, so that the recorder does not wait for it.
+"""
 
 import errno
 import fcntl
 import os
 import time
 import uuid
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
 
 from mcp_weir.errors import SpoolError
+from mcp_weir.spool.budget import MIB, Budget
 from mcp_weir.spool.counters import Counters
-from mcp_weir.spool.segment import COUNTS, FORMAT, SUFFIX, SegmentHeader, seal
-from mcp_weir.traffic.facts import Closed, Heartbeat, Line
+from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, seal
+from mcp_weir.spool.sync import EVERY_S, Syncer
+from mcp_weir.traffic.facts import Closed, Heartbeat, Line, Opened
 
-MIB = 1 << 20
-_CHECK_EVERY_S = 1.0
-_CHECK_EVERY_BYTES = 4 * MIB
+DROPPED = "dropped"  # the flag of a marker: this exchange was lost, and is counted under its reason
+_SMALL = 256 * 1024  # a segment below this is not worth rotating for its age
+_MARKERS_MAX = 10_000
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SpoolWriter:
@@ -33,91 +41,132 @@ class SpoolWriter:
         segment_age_s: float = 60,
         spool_max: int = 8 << 30,
         keep_free: int = 512 * MIB,
+        durability: str = "process",
     ) -> None:
         self.stream = uuid.uuid4()
-        self._root, self._dir = root, root / str(self.stream)
+        self._dir = root / str(self.stream)
         self._names = (service, instance, key_id)
-        self._limits = (segment_bytes, segment_age_s, spool_max, keep_free)
+        self._age_s = segment_age_s
         self._encode = msgspec.json.Encoder().encode
-        self._fd, self._number, self._size, self._born = -1, 0, 0, 0.0
-        self._blocked: str | None = None
-        self._next_check, self._unchecked = 0.0, 0
+        self._fd, self._spare, self._number, self._size, self._born = -1, -1, 0, 0, 0.0
+        self._torn = False  # half a line stands at the end of this file and could not be cut off
+        self._broken: dict[int, tuple[str, bool]] = {}  # exchange -> reason of its first loss, anything of it spooled
+        self._markers: list[Closed] = []
         try:
             self._dir.mkdir(parents=True, mode=0o700)
-            self._counters = Counters(self._dir / COUNTS)
+            self._budget = Budget(root, spool_max, keep_free)
+            self._segment_bytes = min(segment_bytes, max(self._budget.disk_bytes // 16, 64 * 1024))
+            self._counters = Counters(self._dir, service, instance)
+            self._sync = Syncer(0 if durability == "power" else EVERY_S)
             self._rotate()
         except OSError as error:
             why = f"cannot write the spool in {root}: {error.strerror}; check its owner and space"
             raise SpoolError(why) from error
 
+    @property
+    def sync_failures(self) -> int:
+        """How often the disk refused to keep what was written."""
+        return self._sync.failures
+
     def seen(self, minute: int) -> None:
-        """Count an exchange on an MCP path at its opening."""
+        """Count an exchange on an MCP path at its opening (Unix minute)."""
         self._counters.seen(minute)
 
+    def lost(self, minute: int) -> None:
+        """Count an exchange that was seen and will never be closed by a fact: its observer failed."""
+        self._counters.dropped(minute, "observer")
+
     def offer(self, line: Line, minute: int) -> bool:
-        """Append one line; False when it was dropped (and, if it closed its exchange, counted)."""
-        closes = isinstance(line[-1], Closed)
-        reason = self._append(line)
-        if closes:
+        """Append the facts of one exchange; False when they were dropped. Its Closed fact is what counts it."""
+        exchange = line[0].exchange
+        broken = self._broken.get(exchange) if self._broken else None
+        reason = self._append(line) if broken is None else broken[0]
+        if reason is not None and broken is None:
+            broken = self._broken[exchange] = (reason, not isinstance(line[0], Opened))
+        last = line[-1]
+        if isinstance(last, Closed):
             if reason is None:
                 self._counters.spooled(minute)
             else:
                 self._counters.dropped(minute, reason)
+                self._forget(last)
         return reason is None
 
+    def synced(self) -> Awaitable[None]:
+        """Resolves when everything offered so far is on disk: what an answer waits for under --durability power."""
+        return self._sync.synced()
+
     def heartbeat(self, wall_us: int, next_exchange: int = 0) -> None:
-        """Say that the stream lives; also the time to rotate an old segment."""
+        """Say that the stream lives; also the time for what may wait: markers, an old segment, the next page."""
         self._append([Heartbeat(exchange=next_exchange, wall_us=wall_us)])
-        if time.monotonic() - self._born > self._limits[1]:
+        while self._markers and self._append([self._markers[-1]]) is None:
+            self._markers.pop()
+        self._counters.prepare(wall_us // 60_000_000)
+        age = time.monotonic() - self._born
+        if age > self._age_s and (self._size > _SMALL or age > 60 * self._age_s):
             self._try_rotate()
+        if self._spare < 0:
+            self._prepare_spare()
 
     def close(self) -> None:
-        """Release the lock: the recorder then knows that no more will come."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Sync, then release the lock: the recorder then knows that no more will come."""
+        self._fd = -1
+        self._sync.close()
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare_path().unlink(missing_ok=True)
         self._counters.close()
 
     def _append(self, line: Line) -> str | None:
         try:
-            self._check_space()
-            if self._blocked is not None:
-                return self._blocked
+            if self._budget.due():
+                self._check()
+            if self._budget.blocked is not None:
+                return self._budget.blocked
+            if self._torn or self._sync.distrusted == self._fd:
+                self._rotate()  # never append to a file that failed; raises while there is no other
             data = seal(self._encode(line))
             written = os.write(self._fd, data)
         except OSError as error:
-            self._cut_back()
-            return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "error"
+            return self._failed(error)
         except Exception:  # a fact that cannot be encoded must not fail a request
             return "error"
         if written != len(data):
             self._cut_back()
             return "disk_full"
         self._size += written
-        self._unchecked += written
-        if self._size >= self._limits[0]:
+        self._budget.spend(written)
+        self._sync.wrote()
+        if self._size >= self._segment_bytes:
             self._try_rotate()
         return None
+
+    def _failed(self, error: OSError) -> str:
+        if error.errno in _NO_SPACE:
+            self._cut_back()
+            return "disk_full"
+        self._torn = True
+        return "error"
 
     def _cut_back(self) -> None:
         """A short write leaves half a line: back to the last whole one."""
         try:
             os.ftruncate(self._fd, self._size)
         except OSError:
-            self._try_rotate()
+            self._torn = True
 
-    def _check_space(self) -> None:
-        now = time.monotonic()
-        if now < self._next_check and self._unchecked < _CHECK_EVERY_BYTES:
-            return
-        self._next_check, self._unchecked = now + _CHECK_EVERY_S, 0
-        stat = os.statvfs(self._dir)
-        if stat.f_bavail * stat.f_frsize < min(self._limits[3], stat.f_blocks * stat.f_frsize // 4):
-            self._blocked = "disk_full"
-        elif sum(path.stat().st_size for path in self._root.glob(f"*/*{SUFFIX}")) > self._limits[2]:
-            self._blocked = "spool_full"
-        else:
-            self._blocked = None
+    def _check(self) -> None:
+        self._budget.check()
+        if self._budget.blocked is not None and self._size > 4096:
+            self._try_rotate()  # only a finished segment can be unlinked once it is drained
+
+    def _forget(self, closed: Closed) -> None:
+        _, spooled = self._broken.pop(closed.exchange)
+        if spooled:
+            marker = Closed(exchange=closed.exchange, at_us=closed.at_us, closed_by="drain", status=closed.status,
+                            flags=(DROPPED,))
+            self._markers.append(marker)
+            del self._markers[:-_MARKERS_MAX]
 
     def _try_rotate(self) -> None:
         try:
@@ -126,27 +175,43 @@ class SpoolWriter:
             self._born = time.monotonic()  # keep the old segment; try again later
 
     def _rotate(self) -> None:
-        number = self._number + 1
+        if self._spare < 0:
+            self._make_spare()
+        hidden = self._spare_path()
+        os.rename(hidden, hidden.with_suffix(SUFFIX))
+        self._fd, self._spare = self._spare, -1
+        self._number += 1
+        self._size, self._born, self._torn = os.fstat(self._fd).st_size, time.monotonic(), False
+        self._sync.follow(self._fd, self._dir)  # closes the old file: the stream holds a lock at every moment
+
+    def _prepare_spare(self) -> None:
+        """The next segment stands ready, header and lock and all: a rotation then needs no space."""
+        try:
+            self._make_spare()
+        except OSError:
+            return
+
+    def _make_spare(self) -> None:
         service, instance, key_id = self._names
         header = SegmentHeader(
-            format=FORMAT, segment=uuid.uuid4(), stream=self.stream, number=number, service=service,
+            format=FORMAT, segment=uuid.uuid4(), stream=self.stream, number=self._number + 1, service=service,
             instance=instance, key_id=key_id, host_boot=_host_boot(), started_us=time.time_ns() // 1000,
         )
         first = seal(self._encode(header))
-        hidden = self._dir / f"{number:08d}.new"
-        handle = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        handle = os.open(self._spare_path(), flags, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.write(handle, first) != len(first):
                 raise OSError(errno.ENOSPC, "no space for a segment header")
-            os.rename(hidden, self._dir / f"{number:08d}{SUFFIX}")
         except OSError:
             os.close(handle)
+            self._spare_path().unlink(missing_ok=True)
             raise
-        old, self._fd = self._fd, handle
-        self._number, self._size, self._born = number, len(first), time.monotonic()
-        if old >= 0:
-            os.close(old)  # only now: the stream holds a lock at every moment of its life
+        self._spare = handle
+
+    def _spare_path(self) -> Path:
+        return self._dir / f"{self._number + 1:08d}.new"
 
 
 def _host_boot() -> str:

@@ -1,0 +1,59 @@
+"""From rows to rollups: sums by minute, hour and day, with a mergeable latency histogram. Pure.
+
+`mcp-weir db rollup` makes the same from weir.request_rows in SQL (store/queries/rollup_*.sql); a test holds the two equal.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from mcp_weir.attribution.verdicts import Row
+from mcp_weir.sinks.batch import Counts, Rollups, TotalKey, WideKey
+from mcp_weir.sinks.copying import latency_bucket
+
+
+def roll_up(rows: Iterable[Row]) -> Rollups:
+    """The sums over these rows."""
+    minutes: dict[WideKey, Counts] = {}
+    failed = []
+    for row in rows:
+        key = (row.started_at.replace(second=0, microsecond=0), row.service, row.direction, row.method or "",
+               row.target or "", row.client_label or "", row.outcome, latency_bucket(row.duration_ms))
+        counts = minutes.get(key)
+        if counts is None:
+            counts = minutes[key] = [0, 0, 0, 0, 0, 0]
+        counts[0] += 1
+        if row.duration_ms is not None:
+            counts[1] += round(row.duration_ms * 1000)
+        counts[2] += row.request_bytes
+        counts[3] += row.response_bytes
+        counts[4] += row.tokens_in or 0
+        counts[5] += row.tokens_out or 0
+        if row.outcome != "ok":
+            failed.append(row)
+    hours = _coarser(minutes, {"minute": 0})
+    days = _coarser(hours, {"minute": 0, "hour": 0})
+    wide = {"minute": minutes, "hour": hours, "day": days}
+    return Rollups(wide, {grain: _narrow(sums) for grain, sums in wide.items()}, failed)
+
+
+def _coarser(finer: dict[WideKey, Counts], at: dict[str, int]) -> dict[WideKey, Counts]:
+    sums: dict[WideKey, Counts] = {}
+    starts: dict[datetime, datetime] = {}
+    for key, counts in finer.items():
+        start = starts.get(key[0])
+        if start is None:
+            start = starts[key[0]] = key[0].replace(**at)  # type: ignore[arg-type]
+        _add(sums, (start, *key[1:]), counts)
+    return sums
+
+
+def _narrow(wide: dict[WideKey, Counts]) -> dict[TotalKey, Counts]:
+    sums: dict[TotalKey, Counts] = {}
+    for (at, service, direction, method, _, _, outcome, bucket), counts in wide.items():
+        _add(sums, (at, service, direction == "client" and method == "tools/call", outcome, bucket), counts)
+    return sums
+
+
+def _add[K](sums: dict[K, Counts], key: K, counts: Counts) -> None:
+    have = sums.get(key)
+    sums[key] = list(counts) if have is None else [a + b for a, b in zip(have, counts, strict=True)]

@@ -1,0 +1,109 @@
+"""What one transaction of the recorder writes, as values."""
+
+import dataclasses
+import uuid
+from datetime import datetime
+
+from mcp_weir.attribution.joins import ExchangeId
+from mcp_weir.attribution.sessions import SessionDelta
+from mcp_weir.attribution.state import ExchangeState
+from mcp_weir.attribution.verdicts import Row
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Advance:
+    """One segment's position, before and after the batch."""
+
+    segment: uuid.UUID
+    stream: uuid.UUID
+    old: int
+    new: int
+    done: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A standing stream, as weir.stream_rows keeps it."""
+
+    stream_key: uuid.UUID
+    service: str
+    instance: str
+    session_key: uuid.UUID | None
+    kind: str
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+    events: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """One tool as it was listed."""
+
+    service: str
+    content_hash: bytes
+    tool: str
+    description: str | None
+    schema_hash: bytes
+    tokens: int
+    seen_at: datetime
+
+
+@dataclasses.dataclass(slots=True)
+class CoverageRow:
+    """A minute of one worker's life: `seen`, `spooled` and `dropped` are totals, `stored` and the rest are added."""
+
+    stream: uuid.UUID
+    minute: datetime
+    service: str
+    instance: str
+    seen: int | None = None
+    spooled: int | None = None
+    dropped: dict[str, int] | None = None
+    stored: int = 0
+    quarantined: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What Postgres (or our own reading) refused, after policy."""
+
+    service: str
+    instance: str
+    raw: bytes
+    reason: str
+
+
+WideKey = tuple[datetime, str, str, str, str, str, str, int]
+TotalKey = tuple[datetime, str, bool, str, int]
+Counts = list[int]  # requests, duration_us, request_bytes, response_bytes, tokens_in, tokens_out
+
+
+@dataclasses.dataclass(slots=True)
+class Rollups:
+    """Sums over rows by grain (minute, hour, day), as the tables rollup_*, total_* and error_hour keep them."""
+
+    wide: dict[str, dict[WideKey, Counts]] = dataclasses.field(default_factory=dict)
+    total: dict[str, dict[TotalKey, Counts]] = dataclasses.field(default_factory=dict)
+    failed: list[Row] = dataclasses.field(default_factory=list)  # not ok: SQL says which of them are errors
+
+
+@dataclasses.dataclass(slots=True)
+class Batch:
+    """Everything one transaction writes."""
+
+    advances: list[Advance] = dataclasses.field(default_factory=list)
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    rollups: Rollups = dataclasses.field(default_factory=Rollups)
+    derived: list[tuple[uuid.UUID, uuid.UUID]] = dataclasses.field(default_factory=list)
+    sessions: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)
+    ends: list[tuple[uuid.UUID, datetime, str]] = dataclasses.field(default_factory=list)
+    open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)
+    pending: list[tuple[Row, int]] = dataclasses.field(default_factory=list)
+    gone: set[ExchangeId] = dataclasses.field(default_factory=set)
+    streams: dict[uuid.UUID, StreamRow] = dataclasses.field(default_factory=dict)
+    catalog: dict[tuple[str, bytes], CatalogRow] = dataclasses.field(default_factory=dict)
+    coverage: dict[tuple[uuid.UUID, datetime], CoverageRow] = dataclasses.field(default_factory=dict)
+    quarantine: list[Quarantined] = dataclasses.field(default_factory=list)
+    buried: list[uuid.UUID] = dataclasses.field(default_factory=list)  # streams that are dead and wholly read
