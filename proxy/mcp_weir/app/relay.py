@@ -26,6 +26,7 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
     writer = SpoolWriter(
         settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
         key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
+        durability=settings.durability,
     )
     relay = Relay(_relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen)
     try:

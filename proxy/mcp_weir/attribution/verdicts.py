@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from mcp_weir.attribution.state import ExchangeState
 from mcp_weir.traffic.facts import Answer, Closed, Request, request_key
+from mcp_weir.traffic.labels import label
 
 MODERN = "2026-07-28"
 ERRORS = frozenset({"tool_error", "rpc_error", "http_error", "upstream_aborted", "interrupted", "no_answer"})
@@ -64,6 +65,7 @@ class Row:
     stream: uuid.UUID
     connection: int
     key_id: str
+    client_label: str | None
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -126,6 +128,7 @@ def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
     asked_us = request.at_us if request and request.direction == "server" else 0
     key = request_key(origin.stream, opened.exchange, member)
     alone = request is None or (len(state.requests) == 1)
+    name, release = (request.client.name, request.client.version) if request and request.client else (None, None)
     return Row(
         request_key=key,
         service=origin.service,
@@ -163,14 +166,15 @@ def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
         parent_span_id=request.parent_span_id if request else None,
         era=era_of(version, state),
         protocol_version=version,
-        client_name=request.client.name if request and request.client else None,
-        client_version=request.client.version if request and request.client else None,
+        client_name=name,
+        client_version=release,
         principal_key=opened.principal_key,
         remote_addr=opened.client_addr,
         user_agent=opened.user_agent,
         stream=origin.stream,
         connection=opened.connection,
         key_id=origin.key_id,
+        client_label=label(name, release, opened.user_agent),
     )
 
 

@@ -33,7 +33,7 @@ def spool_status(settings: Settings, as_json: bool) -> None:
         entry["segments"] += 1
         entry["bytes"] += segment.path.stat().st_size
     for stream, entry in streams.items():
-        counts = counters.read_counts(root / str(stream) / "counts").values()
+        counts = counters.read_counts(root / str(stream)).values()
         entry["alive"] = reader.stream_is_live(root, stream)
         entry["seen"] = sum(count.seen for count in counts)
         entry["spooled"] = sum(count.spooled for count in counts)

@@ -1,34 +1,26 @@
 """From settled exchanges to the batch that one transaction writes. No I/O."""
 
-import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from mcp_weir.attribution.joins import Settled
 from mcp_weir.attribution.sessions import DerivedSessions, SessionDelta
 from mcp_weir.attribution.state import ExchangeState
 from mcp_weir.attribution.verdicts import Row, row_of, wall
-from mcp_weir.sinks.postgres import Batch, CatalogRow, CoverageRow, StreamRow
+from mcp_weir.sinks.batch import Batch, CatalogRow, StreamRow
 from mcp_weir.traffic.facts import request_key
 
 STREAM_MEMBER = 0xFF_FFFE
 
 
 def fill(batch: Batch, settled: Settled, derived: DerivedSessions) -> None:
-    """Add rows, sessions, streams, catalogue and coverage of what was settled."""
+    """Add rows, sessions, streams and catalogue of what was settled."""
     for row, state in settled.rows:
         batch.rows.append(row)
         _count_in_session(batch, row, state, derived)
         _list_tools(batch, row, state)
-    stored: dict[tuple[uuid.UUID, datetime], tuple[ExchangeState, int]] = {}
     for state in settled.ended:
         _end_session(batch, state)
         _stream(batch, state)
-        ident = (state.origin.stream, minute_of(state.opened.wall_us))
-        stored[ident] = (state, stored.get(ident, (state, 0))[1] + (state.closed is not None))
-    for (stream, minute), (state, count) in stored.items():
-        batch.coverage.append(
-            CoverageRow(stream, minute, state.origin.service, state.origin.instance, None, None, None, count, 0)
-        )
     for (stream, number), state in settled.open.items():
         batch.open[stream, number] = state
         if not state.finished:
@@ -39,11 +31,6 @@ def fill(batch: Batch, settled: Settled, derived: DerivedSessions) -> None:
             if member not in state.settled
         )
     batch.gone |= settled.gone
-
-
-def minute_of(wall_us: int) -> datetime:
-    """The wall minute in which an exchange opened."""
-    return wall(wall_us - wall_us % 60_000_000)
 
 
 def _count_in_session(batch: Batch, row: Row, state: ExchangeState, derived: DerivedSessions) -> None:

@@ -1,14 +1,17 @@
 """From rows to rollups: sums by minute, hour and day, with a mergeable latency histogram. Pure.
 
-`mcp-weir db rollup` makes the same from weir.request_rows in SQL (store/queries/rollup_*.sql); a test holds the two equal.
+`mcp-weir db rollup` makes the same in SQL (store/queries/rebuild_*.sql): a test holds the two equal.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from mcp_weir.attribution.verdicts import Row
-from mcp_weir.sinks.batch import Counts, Rollups, TotalKey, WideKey
+from mcp_weir.sinks.batch import CLIENT_MAX, METHOD_MAX, TARGET_MAX, Counts, Rollups, TotalKey, WideKey
 from mcp_weir.sinks.copying import latency_bucket
+
+K = TypeVar("K", WideKey, TotalKey)
 
 
 def roll_up(rows: Iterable[Row]) -> Rollups:
@@ -16,8 +19,9 @@ def roll_up(rows: Iterable[Row]) -> Rollups:
     minutes: dict[WideKey, Counts] = {}
     failed = []
     for row in rows:
-        key = (row.started_at.replace(second=0, microsecond=0), row.service, row.direction, row.method or "",
-               row.target or "", row.client_label or "", row.outcome, latency_bucket(row.duration_ms))
+        key = (row.started_at.replace(second=0, microsecond=0), row.service, row.direction,
+               (row.method or "")[:METHOD_MAX], (row.target or "")[:TARGET_MAX], (row.client_label or "")[:CLIENT_MAX],
+               row.outcome, latency_bucket(row.duration_ms))
         counts = minutes.get(key)
         if counts is None:
             counts = minutes[key] = [0, 0, 0, 0, 0, 0]
@@ -54,6 +58,6 @@ def _narrow(wide: dict[WideKey, Counts]) -> dict[TotalKey, Counts]:
     return sums
 
 
-def _add[K](sums: dict[K, Counts], key: K, counts: Counts) -> None:
+def _add(sums: dict[K, Counts], key: K, counts: Counts) -> None:
     have = sums.get(key)
     sums[key] = list(counts) if have is None else [a + b for a, b in zip(have, counts, strict=True)]

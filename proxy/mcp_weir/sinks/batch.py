@@ -75,6 +75,7 @@ class Quarantined:
     reason: str
 
 
+METHOD_MAX, TARGET_MAX, CLIENT_MAX = 64, 200, 64  # characters in a rollup's key: an index entry has a limit
 WideKey = tuple[datetime, str, str, str, str, str, str, int]
 TotalKey = tuple[datetime, str, bool, str, int]
 Counts = list[int]  # requests, duration_us, request_bytes, response_bytes, tokens_in, tokens_out

@@ -19,6 +19,9 @@ _TEXT_OID = 25
 _INET, _INET6 = 2, 3  # PGSQL_AF_INET and PGSQL_AF_INET6
 
 
+More = Mapping[str, tuple[str, Callable[[Any], int]]]  # column -> type, how to compute it
+
+
 class Columns:
     """The columns of a table that a kind of value fills, by the types that the table gives them."""
 
@@ -35,14 +38,12 @@ class Columns:
         found: tuple[Any, ...] = self._get(value)
         return found
 
-    def copy(
-        self, cur: psycopg.Cursor[Any], table: str, rows: Iterable[object], more: Mapping[str, Callable[[Any], Any]]
-    ) -> None:
-        """COPY values into a table; `more` computes further smallint or bigint columns from each value."""
+    def copy(self, cur: psycopg.Cursor[Any], table: str, rows: Iterable[object], more: More) -> None:
+        """COPY values into a table; `more` computes further columns from each value."""
         names = ", ".join((*self.names, *more))
-        extra = list(more.values())
-        with cur.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types([*self._sent, *("int2" for _ in more)])
+        extra = [compute for _, compute in more.values()]
+        with cur.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+            copy.set_types([*self._sent, *(kind for kind, _ in more.values())])
             for row in rows:
                 fields = list(self._get(row))
                 for at, pack in self._packers:

@@ -24,7 +24,6 @@ class Budget:
         self._keep_free = min(keep_free, self.disk_bytes // 4)  # a tiny file system: a sensible share of it
         self._next_check = self._next_sum = 0.0
         self._unchecked = self._held = 0
-        self.check()
 
     def spend(self, size: int) -> None:
         """So many bytes were written."""

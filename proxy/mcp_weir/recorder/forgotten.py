@@ -1,0 +1,51 @@
+"""Who asked to be forgotten: what was opened before that, and is still spooled, makes no row."""
+
+import uuid
+from datetime import datetime
+
+import psycopg
+
+from mcp_weir.attribution.joins import Settled
+from mcp_weir.attribution.state import ExchangeState
+from mcp_weir.attribution.verdicts import wall
+
+
+class Forgotten:
+    """The tombstones of weir.tombstones as they were when this was made; `newest` is the last one's number."""
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        self.newest = 0
+        self._sessions: dict[uuid.UUID, datetime] = {}
+        self._principals: dict[bytes, datetime] = {}
+        found = conn.execute("SELECT id, at, session_key, principal_key FROM weir.tombstones ORDER BY id").fetchall()
+        for number, at, session, principal in found:
+            self.newest = number
+            if session is not None:
+                self._sessions[session] = at
+            else:
+                self._principals[principal] = at
+
+    def leave_out(self, settled: Settled) -> None:
+        """Remove what belongs to a forgotten subject. The exchanges still count as stored: they were seen through."""
+        if not self.newest:
+            return
+        settled.rows = [pair for pair in settled.rows if not self.covers(pair[1])]
+        for state in (*settled.ended, *settled.open.values()):
+            if self.covers(state):
+                scrub(state)
+
+    def covers(self, state: ExchangeState) -> bool:
+        """This exchange is a forgotten subject's, from before it asked."""
+        at = self._sessions.get(state.session) if state.session is not None else None
+        if at is None and state.opened.principal_key is not None:
+            at = self._principals.get(state.opened.principal_key)
+        return at is not None and wall(state.opened.wall_us) < at
+
+
+def scrub(state: ExchangeState) -> None:
+    """Leave nothing of an exchange but that it was: it can still be ended and counted."""
+    opened = state.opened
+    state.opened = type(opened)(
+        exchange=opened.exchange, wall_us=opened.wall_us, mono_us=opened.mono_us, http_method=opened.http_method
+    )
+    state.requests, state.answers, state.loose, state.cancels = {}, {}, [], []

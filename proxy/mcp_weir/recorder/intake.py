@@ -1,0 +1,199 @@
+"""One connection's life of the recorder: reads the spool, joins, writes batches. Thrown away after any trouble."""
+
+import time
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import psycopg
+import structlog
+
+from mcp_weir.attribution.joins import Joiner, Settled
+from mcp_weir.attribution.sessions import DerivedSessions
+from mcp_weir.attribution.state import Origin
+from mcp_weir.attribution.verdicts import Row, wall
+from mcp_weir.recorder import coverage
+from mcp_weir.recorder.batches import fill
+from mcp_weir.recorder.forgotten import Forgotten
+from mcp_weir.recorder.rollups import roll_up
+from mcp_weir.recorder.tail import Reading, Tail
+from mcp_weir.sinks.batch import Batch, Quarantined
+from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_derived, load_offsets, load_open, quarantined
+from mcp_weir.spool.reader import remove_stream
+from mcp_weir.spool.segment import SegmentHeader, seal
+from mcp_weir.traffic.facts import Heartbeat, Line
+
+_READ_BYTES = 4 << 20
+_READ_LINES = 8192
+_HOUSEKEEPING_S = 5.0
+_POISON_ROUNDS = 4
+log = structlog.get_logger()
+
+
+class Intake:
+    """Everything in memory here follows from the ledger and the pending tables: losing it costs a re-reading."""
+
+    SINGLE = 5  # the caution at which a batch is a single line
+    CALM_LINES = 20_000  # lines without trouble after which caution ends
+
+    def __init__(
+        self, conn: psycopg.Connection, sink: PostgresSink, root: Path, idle_window: timedelta,
+        condemned: frozenset[tuple[object, int]],
+    ) -> None:
+        self.busy = False  # the last reading found more than heartbeats
+        self.position: tuple[object, int] | None = None  # of the line being taken
+        self.lines = self.damaged = self.torn_bytes = self.quiet_lines = 0
+        self.watermark: datetime | None = None
+        self._conn, self._sink, self._root, self._idle_window = conn, sink, root, idle_window
+        self._condemned = condemned
+        self._forgotten = Forgotten(conn)
+        sink.tombstone = self._forgotten.newest
+        self._tail, self._joiner = Tail(root), Joiner()
+        self._coverage = coverage.Coverage(root)
+        self._derived = DerivedSessions(idle_window)
+        self._derived.live.update(load_derived(conn, idle_window))
+        self._loaded: set[uuid.UUID] = set()
+        self._heard: dict[uuid.UUID, int] = {}  # stream -> wall time of the last heartbeat read, microseconds
+        self._reading, self._settled = Reading(), Settled()
+        self._next_housekeeping = 0.0
+
+    @property
+    def streams(self) -> int:
+        """Streams in the spool."""
+        return len(self._tail.index.streams)
+
+    @property
+    def strange(self) -> dict[str, str]:
+        """Files in the spool that are no segments of ours, and why."""
+        return {str(path.relative_to(self._root)): why for path, why in self._tail.index.strange.items()}
+
+    def unread_bytes(self) -> int:
+        """Bytes in the spool that are not committed."""
+        return self._tail.unread_bytes()
+
+    def next_batch(self, caution: int) -> Batch | None:
+        """Read on and join; None when there is nothing worth a transaction. `caution` makes batches smaller."""
+        self._meet()
+        limit = 1 if caution >= self.SINGLE else _READ_LINES >> 3 * caution
+        reading = self._reading = self._tail.read(_READ_BYTES, limit)
+        batch = Batch(advances=reading.advances, buried=[header.stream for header in reading.buried])
+        self._take(reading, batch)
+        housekeeping = time.monotonic() >= self._next_housekeeping
+        if housekeeping:
+            self._housekeep(batch)
+        if not (self.busy or housekeeping or batch.buried or batch.quarantine):
+            return None
+        for header in reading.buried:
+            self._joiner.interrupt(header.stream)
+        self._settled = self._joiner.settle()
+        self._forgotten.leave_out(self._settled)
+        fill(batch, self._settled, self._derived)
+        coverage.count_stored(batch, self._settled)
+        touched = {step.stream for step in reading.advances} | set(batch.buried)
+        streams = set(self._tail.index.streams) if housekeeping else touched
+        self._coverage.add_pages(batch, streams, everything=bool(batch.buried))
+        return batch
+
+    def write(self, batch: Batch) -> None:
+        """Commit the batch, without what Postgres refuses of it: that goes to quarantine."""
+        for _ in range(_POISON_ROUNDS):
+            batch.rollups = roll_up(batch.rows)
+            try:
+                self._sink.write(batch)
+                break
+            except Poisoned:
+                self._set_aside(batch, self._sink.find_poison(batch))
+        else:
+            raise RuntimeError("a batch is refused whose parts are not")
+        self._tail.committed(self._reading)
+        for stream in batch.buried:
+            self._coverage.forget(stream)
+            self._heard.pop(stream, None)
+        self.quiet_lines += self.lines
+
+    def _meet(self) -> None:
+        """Ask the ledger about segments that are new to us, and take up what their streams left open."""
+        new = self._tail.look()
+        if not new:
+            return
+        self._tail.meet(new, load_offsets(self._conn, [segment.header.segment for segment in new]))
+        self._tail.tidy()
+        streams = {segment.header.stream for segment in new} - self._loaded
+        for state in load_open(self._conn, streams):
+            self._joiner.load(state)
+        self._loaded |= streams
+
+    def _take(self, reading: Reading, batch: Batch) -> None:
+        self.busy, self.lines = False, len(reading.lines)
+        self.damaged, self.torn_bytes = len(reading.damaged), reading.torn_bytes
+        origins: dict[uuid.UUID, Origin] = {}
+        for header, at, line in reading.lines:
+            first = line[0]
+            if isinstance(first, Heartbeat):
+                self._heard[header.stream] = first.wall_us
+                continue
+            self.busy = True
+            origin = origins.get(header.stream)
+            if origin is None:
+                origin = origins[header.stream] = _origin(header)
+            if self._condemned and (header.segment, at) in self._condemned:
+                _condemn(batch, origin, line)
+                continue
+            self.position = (header.segment, at)
+            self._joiner.take(origin, line)
+        for header, raw in reading.damaged:
+            batch.quarantine.append(Quarantined(header.service, header.instance, raw, "damaged spool line"))
+
+    def _housekeep(self, batch: Batch) -> None:
+        self._next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
+        live = self._tail.live()
+        known = [self._heard.get(stream) for stream in live]
+        now_us = time.time_ns() // 1000
+        if None not in known:  # a live stream not heard of yet holds the watermark where it was
+            self.watermark = wall(min((us for us in known if us is not None), default=now_us))
+        if self.watermark is not None:
+            before = self.watermark - self._idle_window
+            self._joiner.expire(int(before.timestamp() * 1e6))
+        self._bury_empty(batch)
+
+    def _bury_empty(self, batch: Batch) -> None:
+        """Folders without a segment: a worker died as it began, or a recorder between its commit and rmdir."""
+        for folder in self._tail.index.empty:
+            stream = uuid.UUID(folder.name)
+            alone = Batch()
+            self._coverage.add_pages(alone, [stream], everything=True)
+            if alone.coverage:
+                alone.buried.append(stream)
+                self._sink.write(alone)
+            self._coverage.forget(stream)
+            removed = remove_stream(self._root, stream)
+            log.info("recorder.empty_stream", stream=str(stream), removed=removed)
+
+    def _set_aside(self, batch: Batch, found: list[tuple[object, str]]) -> None:
+        bad_rows = [item for item, _ in found if isinstance(item, Row)]
+        bad = {id(item) for item, _ in found}
+        batch.rows = [row for row in batch.rows if id(row) not in bad]
+        batch.ends = [end for end in batch.ends if id(end) not in bad]
+        batch.derived = [pair for pair in batch.derived if id(pair) not in bad]
+        batch.pending = [pair for pair in batch.pending if id(pair) not in bad]
+        batch.sessions = {key: delta for key, delta in batch.sessions.items() if id(delta) not in bad}
+        batch.streams = {key: row for key, row in batch.streams.items() if id(row) not in bad}
+        batch.catalog = {key: row for key, row in batch.catalog.items() if id(row) not in bad}
+        coverage.count_quarantined(batch, bad_rows, self._settled)
+        for item, reason in found:
+            refused = quarantined(item, reason)
+            if refused is not None:
+                batch.quarantine.append(refused)
+                log.warning("recorder.quarantined", kind=type(item).__name__, reason=reason)
+
+
+def _origin(header: SegmentHeader) -> Origin:
+    return Origin(header.stream, header.service, header.instance, header.key_id)
+
+
+def _condemn(batch: Batch, origin: Origin, line: Line) -> None:
+    batch.quarantine.append(
+        Quarantined(origin.service, origin.instance, seal(msgspec.json.encode(line)), "breaks the joins")
+    )
+    coverage.count_condemned(batch, origin, line)

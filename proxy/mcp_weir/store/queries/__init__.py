@@ -1,0 +1,10 @@
+"""Named queries: one SQL file each, read once."""
+
+from functools import cache
+from importlib import resources
+
+
+@cache
+def sql(name: str) -> bytes:
+    """The text of NAME.sql. As bytes: psycopg takes a literal or bytes, and these are no user's words."""
+    return (resources.files(__name__) / f"{name}.sql").read_bytes()
