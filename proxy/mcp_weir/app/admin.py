@@ -15,7 +15,7 @@ from mcp_weir.app.checks import split_upstream
 from mcp_weir.config import Settings
 from mcp_weir.dashboard.page import About
 from mcp_weir.dashboard.routes import Dashboard
-from mcp_weir.recorder.drain import State
+from mcp_weir.recorder.state import State
 from mcp_weir.store import reads
 from mcp_weir.store.pool import ReadPool
 from mcp_weir.store.shapes import Thresholds
