@@ -14,7 +14,6 @@ ALTER TABLE weir.total_day SET (fillfactor = 70);
 ALTER TABLE weir.coverage_rows SET (fillfactor = 70);
 ALTER TABLE weir.session_rows SET (fillfactor = 70);
 
-CREATE INDEX coverage_rows_minute ON weir.coverage_rows (minute);
 CREATE INDEX coverage_rows_dropped ON weir.coverage_rows (minute) WHERE dropped <> '{}';
 CREATE INDEX open_exchanges_stream ON weir.open_exchanges (stream);
 CREATE INDEX quarantine_rows_at ON weir.quarantine_rows (at);
