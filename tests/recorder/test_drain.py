@@ -33,13 +33,15 @@ def writer_at(root: Path) -> SpoolWriter:
 
 def drain_until(url: str, root: Path, done: Callable[[], bool]) -> Recorder:
     recorder, stop = Recorder(url, root, poll_s=0.02), threading.Event()
-    thread = threading.Thread(target=recorder.run, args=(stop,))
+    thread = threading.Thread(target=recorder.run, args=(stop,), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not done():
-        time.sleep(0.05)
-    stop.set()
-    thread.join(20)
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not done():
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        thread.join(20)
     assert not thread.is_alive() and done()
     return recorder
 
