@@ -31,7 +31,9 @@ def writer_at(root: Path) -> SpoolWriter:
     return SpoolWriter(root, service="s", instance="i", key_id="k")
 
 
-def drain_until(url: str, root: Path, done: Callable[[], bool]) -> Recorder:
+def drain_until(url: str, root: Path, wanted: int | Callable[[], bool]) -> Recorder:
+    """Run a recorder until there are so many rows, or until this holds."""
+    done = wanted if callable(wanted) else lambda: len(rows(url)) >= wanted
     recorder, stop = Recorder(url, root, poll_s=0.02), threading.Event()
     thread = threading.Thread(target=recorder.run, args=(stop,), daemon=True)
     thread.start()
@@ -46,10 +48,6 @@ def drain_until(url: str, root: Path, done: Callable[[], bool]) -> Recorder:
     return recorder
 
 
-def drain_rows(url: str, root: Path, want: int) -> Recorder:
-    return drain_until(url, root, lambda: len(rows(url)) >= want)
-
-
 def rows(url: str) -> list[tuple]:
     with psycopg.connect(url) as conn:
         return conn.execute(
@@ -61,7 +59,7 @@ def test_calls_become_rows_and_one_session(database_url: str, tmp_path: Path) ->
     writer = writer_at(tmp_path)
     for number in range(20):
         writer.offer(call(number), 5)
-    drain_rows(database_url, tmp_path, 20)
+    drain_until(database_url, tmp_path, 20)
     assert [row[:3] for row in rows(database_url)] == [(str(n), "ok", SESSION) for n in range(20)]
     with psycopg.connect(database_url) as conn:
         found = conn.execute("SELECT request_count, tool_call_count, client_name, source FROM weir.sessions").fetchall()
@@ -73,11 +71,11 @@ def test_a_restarted_recorder_writes_nothing_twice(database_url: str, tmp_path: 
     writer = writer_at(tmp_path)
     for number in range(10):
         writer.offer(call(number), 5)
-    drain_rows(database_url, tmp_path, 10)
+    drain_until(database_url, tmp_path, 10)
     for number in range(10, 15):
         writer.offer(call(number), 5)
     writer.close()
-    drain_rows(database_url, tmp_path, 15)
+    drain_until(database_url, tmp_path, 15)
     assert [int(row[0]) for row in rows(database_url)] == list(range(15))
     assert list(tmp_path.glob("*/*.seg")) == []
 
@@ -85,7 +83,7 @@ def test_a_restarted_recorder_writes_nothing_twice(database_url: str, tmp_path: 
 def test_a_dead_worker_leaves_interrupted_and_a_live_one_running(database_url: str, tmp_path: Path) -> None:
     writer = writer_at(tmp_path)
     writer.offer(call(1)[:2], 5)
-    drain_rows(database_url, tmp_path, 1)
+    drain_until(database_url, tmp_path, 1)
     assert rows(database_url)[0][1] == "running"
     writer.close()
     drain_until(database_url, tmp_path, lambda: [row[1] for row in rows(database_url)] == ["interrupted"])
@@ -112,7 +110,7 @@ def test_an_answer_that_comes_elsewhere_is_joined(database_url: str, tmp_path: P
     posted = Answer(exchange=2, at_us=1, direction="server", jsonrpc_id="1")
     writer.offer([call(2)[0], posted, call(2)[3]], 5)
     writer.offer([call(1)[3]], 5)
-    drain_rows(database_url, tmp_path, 1)
+    drain_until(database_url, tmp_path, 1)
     assert [row[:2] for row in rows(database_url)] == [("1", "ok")]
     writer.close()
 
@@ -121,7 +119,7 @@ def test_poison_is_quarantined_and_neighbours_kept(database_url: str, tmp_path: 
     writer = writer_at(tmp_path)
     for number in range(9):
         writer.offer(call(number, target="bad\0name" if number == 4 else "add"), 5)
-    drain_rows(database_url, tmp_path, 8)
+    drain_until(database_url, tmp_path, 8)
     assert [row[0] for row in rows(database_url)] == [str(n) for n in range(9) if n != 4]
     with psycopg.connect(database_url) as conn:
         assert len(conn.execute("SELECT 1 FROM weir.quarantine").fetchall()) == 1
@@ -132,7 +130,7 @@ def test_requests_without_a_session_derive_one_per_client(database_url: str, tmp
     writer = writer_at(tmp_path)
     for number in range(5):
         writer.offer(call(number, session=None), 5)
-    drain_rows(database_url, tmp_path, 5)
+    drain_until(database_url, tmp_path, 5)
     assert len({row[2] for row in rows(database_url)}) == 1
     with psycopg.connect(database_url) as conn:
         assert conn.execute("SELECT source, confidence < 1 FROM weir.sessions").fetchall() == [("client", True)]
