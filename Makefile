@@ -35,3 +35,10 @@ faults: $(VENV)/.ready
 
 faults-short: $(VENV)/.ready
 	$(RUN) -m pytest -q -m "faults and not full" tests/faults
+
+.PHONY: bench
+bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and haproxy; two cores and a quiet machine
+	$(RUN) benchmarks/rates.py
+	$(RUN) benchmarks/streams.py
+	$(RUN) benchmarks/bodies.py
+	$(RUN) benchmarks/footprint.py

@@ -1,0 +1,24 @@
+-- A small JSON tool call. The session id and the tool come from the environment.
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "application/json, text/event-stream"
+local session = os.getenv("BENCH_SESSION")
+if session then
+  wrk.headers["Mcp-Session-Id"] = session
+  wrk.headers["MCP-Protocol-Version"] = "2025-11-25"
+end
+local size = tonumber(os.getenv("BENCH_BODY") or "0")
+local pad = size > 0 and (',"pad":"' .. string.rep("x", size) .. '"') or ""
+local sessions = tonumber(os.getenv("BENCH_SESSIONS") or "0")
+local id = 0
+function request()
+  id = id + 1
+  if sessions > 0 then wrk.headers["Mcp-Session-Id"] = string.format("session-%08d", id % sessions) end
+  return wrk.format(nil, "/mcp", nil,
+    '{"jsonrpc":"2.0","id":' .. id .. ',"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2' .. pad .. '}}}')
+end
+function done(summary, latency, requests)
+  io.write(string.format("RESULT %d %d %d %d %.1f %.1f %.1f\n", summary.requests, summary.duration,
+    summary.errors.status, summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency.mean))
+end
