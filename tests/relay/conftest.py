@@ -137,7 +137,7 @@ class Peer:
         size = self.until(b"\r\n")
         if size is None:
             return None
-        length = int(size, 16)
+        length = int(size.partition(b";")[0], 16)
         data = self.exactly(length + 2)
         return data[:-2] if len(data) == length + 2 else None
 
@@ -200,15 +200,16 @@ class Upstream:
 class Weir:
     """A relay in a thread with a loop of its own; the facts it offered are in `facts`."""
 
-    def __init__(self, origin: str, **settings: object) -> None:
+    def __init__(self, origin: str, power: bool = False, **settings: object) -> None:
         self.facts: list[Fact] = []
+        self.synced = 0
         self.peers: list[Peer] = []
         reading = Reading(Keys(b"k" * 32, "test"), mcp_paths=("/mcp", "/sse", "/messages/"))
         sock = socket.create_server(("127.0.0.1", 0))
         self.port: int = sock.getsockname()[1]
         self.relay = Relay(
             RelaySettings(origin, reading, **settings),  # type: ignore[arg-type]
-            lambda line, minute: self.facts.extend(line), lambda minute: None,
+            lambda line, minute: self.facts.extend(line), lambda minute: None, self._sync if power else None,
         )
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run(sock)), daemon=True)
@@ -221,6 +222,11 @@ class Weir:
         self._ready.set()
         await self._stop.wait()
         await self.relay.drain()
+
+    async def _sync(self) -> None:
+        held = len(self.facts)
+        await asyncio.sleep(0.02)
+        self.synced = held
 
     def connect(self, timeout: float = 10) -> Peer:
         self.peers.append(Peer(socket.create_connection(("127.0.0.1", self.port)), timeout))

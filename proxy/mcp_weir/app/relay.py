@@ -12,7 +12,10 @@ from mcp_weir.app.checks import check
 from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.keys import Keys, load_or_create
+from mcp_weir.relay.forwarded import networks
+from mcp_weir.relay.hosts import hosts
 from mcp_weir.relay.server import Relay, RelaySettings
+from mcp_weir.relay.tls import asking, serving
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.reading import Reading
 
@@ -36,15 +39,29 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
 
 
 def _relay_settings(settings: Settings, origin: str, read: Reading) -> RelaySettings:
+    cert, key = settings.tls_cert, settings.tls_key
+    https = origin.startswith("https")
     return RelaySettings(
-        origin, read, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout
+        origin, read, connect_timeout=settings.connect_timeout, drain_timeout=settings.drain_timeout,
+        head_timeout=settings.head_timeout, stream_idle_timeout=settings.stream_idle_timeout,
+        max_connections=settings.max_connections, trusted=networks(settings.trusted_proxy),
+        add_forwarded=settings.add_forwarded,
+        hosts=hosts(settings.upstream_host, settings.allowed_host, settings.allowed_origin),
+        tls=serving(cert, key) if cert and key else None,
+        upstream_tls=asking(settings.upstream_ca, settings.upstream_cert, settings.upstream_key) if https else None,
     )
 
 
 async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None:
     stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            relay.hurry()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     await relay.start(sock)
     while not stop.is_set():
         writer.heartbeat(time.time_ns() // 1000)

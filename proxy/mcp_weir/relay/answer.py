@@ -68,7 +68,7 @@ class Answer:
                 self.tail = (self.tail + body[-4:])[-4:]
             self._frame(body, out)
         if end or drained:
-            self.ended = True
+            self.ended, self.keep = True, self.keep and not drained
             watch.overhead_ns += time.monotonic_ns() - arrived_ns
             watch.close("complete" if end else "drain", self.heard_us)
             if self._chunked:
@@ -116,9 +116,17 @@ class Answer:
         if self.tail and not self.tail.endswith(_EVENT_ENDS):
             self._ending = True
             return
-        self.ended = True
+        self.ended, self.keep = True, False
         self.watch.close("drain", time.monotonic_ns() // 1000)
         self._write(b"0\r\n\r\n")
+        self._finish()
+
+    def cut(self) -> None:
+        """Time is up: what is not whole is seen as cut."""
+        self.watch.close("drain", time.monotonic_ns() // 1000)
+        self.ended, self.keep = True, False
+        if self.client.transport is not None:
+            self.client.transport.abort()
         self._finish()
 
     def _up_to_event_end(self, body: bytes) -> tuple[bytes, bool]:

@@ -93,6 +93,12 @@ class ClientConnection(RequestHandler):
         self.refused = False
 
     @property
+    def address(self) -> str | None:
+        """The peer's address, which is a proxy's where one stands before us."""
+        peer = self.peername
+        return str(peer[0]) if isinstance(peer, tuple) else None
+
+    @property
     def idle(self) -> bool:
         """No request is being answered, and no body is on its way."""
         return not self._request_in_progress and not self._messages and self._body.is_eof()
@@ -206,6 +212,12 @@ class Gate(web.Server):
             return False
         self.open += 1
         return True
+
+    def close_idle(self) -> None:
+        """Close what carries no request."""
+        for connection in self.connections:
+            if isinstance(connection, ClientConnection) and connection.idle:
+                connection.force_close()
 
     def sweep(self, head_timeout: float) -> None:
         """Answer 408 to heads that are not whole in time; never to a running request or a body on its way.

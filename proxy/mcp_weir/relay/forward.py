@@ -9,8 +9,8 @@ from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.answer import Answer
 from mcp_weir.relay.client import CLOSE, KEEP, Request, Written
-from mcp_weir.relay.headers import values, write_fields
-from mcp_weir.relay.limits import KEPT_BYTES, REST_SECONDS
+from mcp_weir.relay.headers import Headers, values, write_fields
+from mcp_weir.relay.limits import REST_SECONDS
 from mcp_weir.relay.refusals import bad_gateway, plain
 from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.upstream_protocol import UpstreamConnection
@@ -22,13 +22,11 @@ _BROKEN = (ConnectionError, HttpProcessingError, RequestPayloadError, PayloadAcc
 class Forward:
     """Carries one request upstream and waits for its answer."""
 
-    __slots__ = ("_answer", "_broken", "_chunked", "_kept", "_kept_bytes", "_request", "_upload", "_upstream", "_watch")
+    __slots__ = ("_answer", "_broken", "_chunked", "_request", "_upload", "_upstream", "_watch")
 
     def __init__(self, request: Request, upstream: Upstream, watch: Watch, answer: Answer) -> None:
         self._request, self._upstream, self._watch, self._answer = request, upstream, watch, answer
         self._chunked = bool(request.message.chunked)
-        self._kept: list[bytes] = []  # the request's body while no answer has begun, bounded
-        self._kept_bytes = 0
         self._upload: asyncio.Task[None] | None = None
         self._broken = False
 
@@ -66,7 +64,6 @@ class Forward:
         body = payload.read_nowait(-1) if not payload.at_eof() else b""
         if body:
             watch.request_chunk(body, now // 1000)
-            self._keep(body)
         whole = answer.request_whole = payload.at_eof()
         if whole:
             watch.request_end(now // 1000)
@@ -85,7 +82,6 @@ class Forward:
                 if not body:
                     break
                 watch.request_chunk(body, time.monotonic_ns() // 1000)
-                self._keep(body)
                 connection.write(self._framed(body, False))
                 await connection.drain()
         except _BROKEN:
@@ -122,31 +118,23 @@ class Forward:
             await asyncio.wait((self._upload,), timeout=REST_SECONDS)
             self._upload.cancel()
         self._watch.close("upstream", time.monotonic_ns() // 1000, error=fault.kind, status=502)
-        coding = values(self._request.message.raw_headers, b"content-encoding")
-        body = b"".join(self._kept)
         self._answer.keep = False
         if self._request.client.transport is not None:
-            said = coding[0].decode("latin-1") if coding else ""
-            self._request.client.transport.write(bad_gateway(fault, body, said, KEPT_BYTES))
+            self._request.client.transport.write(bad_gateway(fault, self._watch.error_id, self._speaks_json_rpc()))
 
     async def _discard(self) -> None:
         payload, watch = self._request.payload, self._watch
         try:
             while body := await payload.readany():
                 watch.request_chunk(body, time.monotonic_ns() // 1000)
-                self._keep(body)
         except _BROKEN:
             return
         watch.request_end(time.monotonic_ns() // 1000)
 
-    def _keep(self, body: bytes) -> None:
-        if self._answer.started:
-            return
-        self._kept_bytes += len(body)
-        if self._kept_bytes <= KEPT_BYTES:
-            self._kept.append(body)
-        else:
-            self._kept.clear()
+    def _speaks_json_rpc(self) -> bool:
+        message = self._request.message
+        kinds = values(message.raw_headers, b"content-type")
+        return self._watch.watching and message.method == "POST" and any(b"json" in kind.lower() for kind in kinds)
 
     def _framed(self, body: bytes, whole: bool) -> bytes:
         if not self._chunked:
@@ -155,9 +143,12 @@ class Forward:
         return b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
 
 
-def request_head(method: str, target: bytes, http11: bool, request: Request) -> bytes:
+def request_head(request: Request, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
     """The head that goes upstream: the same version, every end-to-end field, and the framing that we use."""
-    out = [b"%b %b HTTP/1.%d\r\n" % (method.encode(), target, http11)]
-    write_fields(out, request.message.raw_headers)
-    out.append(b"Transfer-Encoding: chunked\r\n\r\n" if request.message.chunked else b"\r\n")
+    message = request.message
+    out = [b"%b %b HTTP/1.%d\r\n" % (message.method.encode(), target, message.version[1])]
+    write_fields(out, headers)
+    if forwarded is not None:
+        out.append(b"Forwarded: %b\r\n" % forwarded)
+    out.append(b"Transfer-Encoding: chunked\r\n\r\n" if message.chunked else b"\r\n")
     return b"".join(out)

@@ -5,7 +5,6 @@ REQUEST_HEAD_BYTES = 128 * 1024  # a request's whole head: a 64 KiB Authorizatio
 INFORMATIONAL = 100  # 1xx heads before one answer
 HEADERS = 128  # fields in a request
 READ_BYTES = 64 * 1024  # what is buffered of a request's body before its sender is paused
-KEPT_BYTES = 1 << 20  # of a request's body, kept until the answer begins: a 502 names the request's id
 REST_SECONDS = 1.0  # for what a client still sends after the upstream failed: it is read for the record
 POOL_SECONDS = 2.0  # an idle upstream connection; servers close theirs after 5 s (uvicorn, Node), so we are first
 SUSPECT_SECONDS = 0.05  # idle for longer: look for a FIN that the loop has not read yet

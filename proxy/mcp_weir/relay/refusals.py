@@ -5,8 +5,6 @@ import http
 import msgspec
 
 from mcp_weir.errors import UpstreamFault
-from mcp_weir.wire.encoding import decode
-from mcp_weir.wire.jsonrpc import read_messages
 
 
 class _Data(msgspec.Struct):
@@ -30,16 +28,13 @@ def plain(status: int, why: str) -> bytes:
     return _whole(status, b"text/plain; charset=utf-8", f"mcp-weir: {why}\n".encode())
 
 
-def bad_gateway(fault: UpstreamFault, body: bytes, coding: str, limit: int) -> bytes:
-    """502. JSON-RPC -32000 with the request's own id where `body` was one request; text where it was no JSON-RPC."""
-    read = decode(body, coding.encode("latin-1", "replace"), limit) if body else None
-    found = read_messages(read or b"")
-    if not found.members:
-        return _whole(502, b"text/plain; charset=utf-8", f"mcp-weir: {fault} ({fault.kind})\n".encode())
-    message, kind, _ = found.members[0]
-    named = message.id if kind == "request" and not found.batch else msgspec.Raw(b"null")
-    error = _Error(-32000, f"mcp-weir: {fault} ({fault.kind})", _Data(fault.kind))
-    return _whole(502, b"application/json", msgspec.json.encode(_Response("2.0", named, error)))
+def bad_gateway(fault: UpstreamFault, ident: bytes | None, json_rpc: bool) -> bytes:
+    """502. Where JSON-RPC was asked, an error -32000 with the request's own id (null: it was no single request)."""
+    text = f"mcp-weir: {fault} ({fault.kind})"
+    if not json_rpc:
+        return _whole(502, b"text/plain; charset=utf-8", f"{text}\n".encode())
+    said = _Response("2.0", msgspec.Raw(ident or b"null"), _Error(-32000, text, _Data(fault.kind)))
+    return _whole(502, b"application/json", msgspec.json.encode(said))
 
 
 def _whole(status: int, kind: bytes, body: bytes) -> bytes:

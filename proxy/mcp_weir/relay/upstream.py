@@ -79,6 +79,7 @@ class Pool:
     def release(self, connection: UpstreamConnection) -> None:
         """Keep it or close it."""
         if connection.reusable and not self._closed:
+            connection.resume()  # its last client may have been slow: an idle connection must hear a FIN
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         else:

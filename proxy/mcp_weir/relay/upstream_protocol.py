@@ -49,7 +49,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self.ended = True
         self._receiver: Receiver | None = None
-        self._asked_all = True
+        self._asked_all, self._paused = True, False
         self._drained: asyncio.Future[None] | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
@@ -110,12 +110,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: the client does not take what we have."""
-        if self.transport is not None and not self.lost:
+        if self.transport is not None and not self.lost and not self._paused:
+            self._paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self.transport is not None and not self.lost:
+        if self.transport is not None and not self.lost and self._paused:
+            self._paused = False
             self.transport.resume_reading()
 
     # asyncio

@@ -30,6 +30,21 @@ class Watch:
         self.closed = exchange is None
         self.offered = False  # facts were offered since the last sync was asked for
 
+    @property
+    def error_id(self) -> bytes | None:
+        """The JSON-RPC id, as it came, that an error of ours must carry."""
+        return self._exchange.error_id if self._exchange is not None else None
+
+    @property
+    def owes_answer(self) -> bool:
+        """A request of the client waits for its answer in this exchange."""
+        return self._exchange is not None and self._exchange.owes_answer
+
+    @property
+    def watching(self) -> bool:
+        """It is an exchange on an MCP path."""
+        return self._exchange is not None
+
     def request_chunk(self, data: bytes, at_us: int) -> None:
         """A piece of the request's body."""
         if not self.closed:

@@ -93,6 +93,11 @@ class Exchange:
         return self._sse is not None and self._coding is None and self._sse.between_events
 
     @property
+    def owes_answer(self) -> bool:
+        """A request of the client waits for its answer here. A subscription waits for nothing: it lasts."""
+        return any(asked.fact.method != "subscriptions/listen" for asked in self._talk.waiting)
+
+    @property
     def complete(self) -> bool:
         """The response body is known to be whole: its Content-Length has been reached."""
         return 0 <= self._expected <= self._answer.size
