@@ -110,10 +110,15 @@ def test_a_stalled_reader_holds_little_and_stalls_nobody(upstream: Any, weir: An
     through, other = weir(upstream(flood)), weir(quick)
     before = rss()
     peers = [through.connect(60).send(tools.get(more=b"X-Who: %d\r\n" % n)) for n in range(20)]
-    time.sleep(1)
-    level = list(sent)
-    time.sleep(0.5)
-    assert sent == level and max(level) < 16 * MIB, "back-pressure reaches the upstream"
+    levels: list[list[int]] = [[]]
+
+    def still() -> bool:
+        levels.append(list(sent))
+        time.sleep(0.5)
+        return levels[-1] == sent and all(sent[:20])
+
+    tools.eventually(still, 15)
+    assert max(sent) < 16 * MIB, "back-pressure reaches the upstream"
     assert rss() - before < 120 * MIB
     assert other.ask(tools.post(tools.call())).status == 200
     assert peers[0].response().body == b"data: " + b"x" * 3200 * 65536
