@@ -41,4 +41,5 @@ bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and ha
 	$(RUN) benchmarks/rates.py
 	$(RUN) benchmarks/streams.py
 	$(RUN) benchmarks/bodies.py
+	$(RUN) benchmarks/recorder.py
 	$(RUN) benchmarks/footprint.py
