@@ -1,32 +1,71 @@
-"""A recorder process, composed: the drain on a thread of its own, the admin port beside it."""
+"""A recorder process, composed: the drain on a thread of its own, retention beside it, the admin port in front."""
 
 import asyncio
+import fcntl
+import os
 import signal
 import socket
 import threading
+from pathlib import Path
+
+import structlog
 
 from mcp_weir.app import admin as admin_port
 from mcp_weir.config import Settings
+from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
+from mcp_weir.recorder.keeper import keep_house
+
+_ENDS_WITHIN_S = 9.0  # a database that does not answer keeps nobody from ending: the spool is safe
+log = structlog.get_logger()
 
 
 def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> None:
-    """Drain the spool until SIGTERM or SIGINT; serve the admin port meanwhile."""
+    """Drain the spool until SIGTERM or SIGINT; serve the admin port meanwhile.
+
+    Raises UsageError where another recorder drains this data directory.
+    """
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(settings.data_dir / "recorder.lock")
     recorder, stop = Recorder(url, spool, idle_window_s=settings.idle_window), threading.Event()
-    if admin is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        recorder.run(stop)
-        return
-    app = admin_port.compose(
-        settings, url, metrics=lambda: admin_port.state_metrics(lambda: recorder.state), recorder=lambda: recorder.state
-    )
-    drain = threading.Thread(target=recorder.run, args=(stop,), name="drain")
+    drain = threading.Thread(target=recorder.run, args=(stop,), name="drain", daemon=True)
+    keeper = threading.Thread(target=keep_house, args=(url, settings.retention, stop), name="keeper", daemon=True)
     drain.start()
+    keeper.start()
     try:
-        asyncio.run(admin_port.serve_until_signal(app, admin))
+        if admin is None:
+            _wait_for_signal()
+        else:
+            app = admin_port.compose(
+                settings, url, metrics=lambda: admin_port.state_metrics(lambda: recorder.state),
+                recorder=lambda: recorder.state,
+            )
+            asyncio.run(admin_port.serve_until_signal(app, admin))
     finally:
         stop.set()
-        drain.join()
+        drain.join(_ENDS_WITHIN_S)
+        if recorder.state.lag_bytes:
+            log.warning("recorder.left_in_spool", bytes=recorder.state.lag_bytes, hint="the next start goes on with it")
+        os.close(lock)
+
+
+def take_lock(path: Path) -> int:
+    """Hold the data directory for one recorder; the lock ends with the process. Raises UsageError when it is held."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UsageError(
+            f"another recorder drains {path.parent}; stop it (perhaps `mcp-weir up`), or give another --data-dir"
+        ) from None
+    return handle
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(3600):
+        continue

@@ -29,7 +29,7 @@ from mcp_weir.store import connect, migrate
 _BACKOFF_S = (0.1, 5.0)
 _HOPELESS_S = 5.0
 _STUCK_S = 45.0  # beyond every timeout that the server itself keeps
-_LAST_S = 8.0  # after stop: what a database that does not answer gets
+_LAST_S = 6.0  # after stop: what a database that does not answer gets
 log = structlog.get_logger()
 
 

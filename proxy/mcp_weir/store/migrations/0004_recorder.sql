@@ -110,3 +110,92 @@ CREATE TABLE weir.retained (
     pruned_at timestamptz
 );
 INSERT INTO weir.retained DEFAULT VALUES;
+ALTER TABLE weir.retained ADD COLUMN minutes_since timestamptz NOT NULL DEFAULT '-infinity';
+
+-- Day partitions that lie wholly before a time.
+CREATE FUNCTION weir.expired_partitions(before timestamptz) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT c.relname::text FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+    JOIN pg_namespace n ON n.oid = p.relnamespace
+    WHERE n.nspname = 'weir' AND p.relname IN ('request_rows', 'derived_requests')
+        AND c.relname ~ '_[0-9]{8}$'
+        AND to_date(right(c.relname, 8), 'YYYYMMDD') < (before AT TIME ZONE 'UTC')::date
+    ORDER BY 1
+$$;
+
+-- Deletes a table's rows from before a time; returns how many. A table that this version does not have has none.
+CREATE FUNCTION weir.delete_before(name text, at text, before timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint := 0;
+BEGIN
+    IF to_regclass('weir.' || name) IS NOT NULL THEN
+        EXECUTE format('DELETE FROM weir.%I WHERE %I < %L', name, at, before);
+        GET DIAGNOSTICS n = ROW_COUNT;
+    END IF;
+    RETURN n;
+END $$;
+
+-- What lies outside retention, partitions apart. `requests`: requests and what belongs to them; `minutes`: rollups by
+-- minute; `hours`: those by hour and day; `ledger`: segments that were finished then. Returns rows deleted by table.
+CREATE FUNCTION weir.prune(requests timestamptz, minutes timestamptz, hours timestamptz, ledger timestamptz)
+RETURNS TABLE (name text, deleted bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT t.name, weir.delete_before(t.name, t.at, t.before) FROM (VALUES
+        ('request_rows_default', 'started_at', requests), ('pending_requests', 'started_at', requests),
+        ('derived_requests_default', 'started_at', requests), ('session_rows', 'last_seen_at', requests),
+        ('stream_rows', 'closed_at', requests), ('quarantine_rows', 'at', requests), ('session_ends', 'at', requests),
+        ('elsewhere', 'at', requests), ('handed_out', 'at', requests),
+        ('coverage_rows', 'minute', greatest(requests, hours)),
+        ('rollup_minute', 'at', minutes), ('total_minute', 'at', minutes),
+        ('rollup_hour', 'at', hours), ('rollup_day', 'at', hours), ('total_hour', 'at', hours),
+        ('total_day', 'at', hours), ('error_hour', 'at', hours)
+    ) AS t (name, at, before);
+    RETURN QUERY WITH gone AS (DELETE FROM weir.segments WHERE done AND updated_at < ledger RETURNING 1)
+        SELECT 'segments'::text, count(*) FROM gone;
+    -- what a worker left open that no recorder has heard of for a whole retention
+    RETURN QUERY WITH gone AS (DELETE FROM weir.open_exchanges o WHERE NOT EXISTS (
+            SELECT 1 FROM weir.segments s WHERE s.stream = o.stream AND s.updated_at >= requests)
+            AND isfinite(requests) RETURNING 1)
+        SELECT 'open_exchanges'::text, count(*) FROM gone;
+    UPDATE weir.retained SET since = greatest(since, requests), minutes_since = greatest(minutes_since, minutes),
+        pruned_at = now();
+END $$;
+
+-- Makes the rollups again from the rows that are still there; older rollups stay as they are. Recorders wait meanwhile.
+CREATE FUNCTION weir.rebuild_rollups() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    grain text;
+    since timestamptz := (SELECT r.since FROM weir.retained r);
+    begins timestamptz;
+    n bigint;
+BEGIN
+    LOCK TABLE weir.rollup_minute, weir.rollup_hour, weir.rollup_day, weir.total_minute, weir.total_hour,
+        weir.total_day, weir.error_hour IN EXCLUSIVE MODE;
+    FOREACH grain IN ARRAY ARRAY['minute', 'hour', 'day'] LOOP
+        begins := CASE grain WHEN 'minute' THEN greatest(since, (SELECT minutes_since FROM weir.retained))
+            ELSE since END;
+        EXECUTE format('DELETE FROM weir.rollup_%s WHERE at >= %L', grain, begins);
+        EXECUTE format($q$
+            INSERT INTO weir.rollup_%1$s
+            SELECT date_trunc(%1$L, started_at, 'UTC'), service, direction, left(coalesce(method, ''), 64),
+                left(coalesce(target, ''), 200), left(coalesce(client_label, ''), 64), outcome,
+                coalesce(latency_bucket, -128), count(*), sum(coalesce(round(duration_ms * 1000), 0)),
+                sum(coalesce(request_bytes, 0)), sum(coalesce(response_bytes, 0)), sum(coalesce(tokens_in, 0)),
+                sum(coalesce(tokens_out, 0))
+            FROM weir.request_rows WHERE started_at >= %2$L GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 $q$, grain, begins);
+        EXECUTE format('DELETE FROM weir.total_%s WHERE at >= %L', grain, begins);
+        EXECUTE format($q$
+            INSERT INTO weir.total_%1$s
+            SELECT at, service, direction = 'client' AND method = 'tools/call', outcome, latency_bucket, sum(requests),
+                sum(duration_us), sum(request_bytes), sum(response_bytes), sum(tokens_in), sum(tokens_out)
+            FROM weir.rollup_%1$s WHERE at >= %2$L GROUP BY 1, 2, 3, 4, 5 $q$, grain, begins);
+    END LOOP;
+    DELETE FROM weir.error_hour WHERE at >= since;
+    INSERT INTO weir.error_hour
+    SELECT date_trunc('hour', started_at, 'UTC'), service, left(coalesce(method, ''), 64),
+        left(coalesce(target, ''), 200), left(coalesce(client_label, ''), 64), outcome, coalesce(http_status, 0),
+        coalesce(error_code, 0), weir.error_group(error_message), count(*), max(started_at),
+        (array_agg(request_key ORDER BY started_at DESC, request_key DESC))[1]
+    FROM weir.request_rows WHERE started_at >= since AND weir.is_error(outcome) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+    SELECT coalesce(sum(requests), 0) INTO n FROM weir.total_day WHERE at >= since;
+    RETURN n;
+END $$;

@@ -1,0 +1,27 @@
+"""Retention, hourly, over a connection of its own: the drain does not wait for it."""
+
+import threading
+
+import psycopg
+import structlog
+
+from mcp_weir.errors import StoreError
+from mcp_weir.store import connect, retention
+
+_FIRST_S = 60.0  # after the start: the drain comes first
+_EVERY_S = 3600.0
+log = structlog.get_logger()
+
+
+def keep_house(database_url: str, retention_s: float, stop: threading.Event) -> None:
+    """Prune until `stop` is set. Never raises; what fails is tried again an hour later."""
+    pause = _FIRST_S
+    while not stop.wait(pause):
+        pause = _EVERY_S
+        try:
+            with connect.connect(database_url) as conn:
+                deleted = retention.prune(conn, retention_s)
+            if deleted:
+                log.info("recorder.pruned", **deleted)
+        except (StoreError, psycopg.Error, OSError) as error:
+            log.warning("recorder.prune_failed", error=type(error).__name__)
