@@ -45,7 +45,6 @@ def fill(data_dir: Path, requests: int, sessions: int, tools: int, days: int) ->
         conn.execute("SET work_mem = '256MB'")
         fill_rows(conn, {"sessions": sessions, "mean": requests / sessions, "tools": tools, "days": days})
         click.echo(url)
-        click.pause("Ready; any key stops it.") if click.get_text_stream("stdin").isatty() else None
 
 
 def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:

@@ -69,6 +69,141 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         AND at < until
 $$;
 
+-- Facets: the same requests counted by one thing at a time, so that a list of tools or clients over a week reads thousands
+-- of rows and not half a million. Facet `all` has the name ''; `tool` counts a client's tools/call by target; `client` and
+-- `method` count every request. They are kept by a trigger in the recorder's transaction, and made again by
+-- weir.rebuild_facets.
+CREATE TABLE weir.facet_hour (
+    facet text NOT NULL,
+    name text NOT NULL,
+    at timestamptz NOT NULL,
+    service text NOT NULL,
+    is_call boolean NOT NULL,
+    outcome text NOT NULL,
+    requests bigint NOT NULL,
+    duration_us bigint NOT NULL, -- of the calls that have a duration
+    request_bytes bigint NOT NULL,
+    response_bytes bigint NOT NULL,
+    tokens_in bigint NOT NULL,
+    tokens_out bigint NOT NULL,
+    PRIMARY KEY (facet, at, name, service, is_call, outcome)
+) WITH (fillfactor = 70);
+CREATE TABLE weir.facet_day (LIKE weir.facet_hour INCLUDING ALL) WITH (fillfactor = 70);
+-- Latency of tools/call by facet.
+CREATE TABLE weir.latency_hour (
+    facet text NOT NULL,
+    name text NOT NULL,
+    at timestamptz NOT NULL,
+    service text NOT NULL,
+    latency_bucket smallint NOT NULL,
+    calls bigint NOT NULL,
+    PRIMARY KEY (facet, at, name, service, latency_bucket)
+) WITH (fillfactor = 70);
+CREATE TABLE weir.latency_day (LIKE weir.latency_hour INCLUDING ALL) WITH (fillfactor = 70);
+CREATE INDEX facet_hour_name ON weir.facet_hour (facet, name, at);
+CREATE INDEX facet_day_name ON weir.facet_day (facet, name, at);
+CREATE INDEX latency_hour_name ON weir.latency_hour (facet, name, at);
+CREATE INDEX latency_day_name ON weir.latency_day (facet, name, at);
+
+-- The facets of a request, as rows.
+CREATE FUNCTION weir.facets_of(method text, target text, client text, is_call boolean)
+RETURNS TABLE (facet text, name text) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 4 AS $$
+    SELECT * FROM (VALUES ('all', ''), ('client', left(coalesce(client, ''), 64)), ('method', left(coalesce(method, ''), 64)),
+        ('tool', CASE WHEN is_call THEN left(coalesce(target, ''), 200) END)) AS f (facet, name)
+    WHERE name IS NOT NULL
+$$;
+
+-- Adds the rows of `source` (a table expression in the shape of weir.request_rows) to the facets of a step: hour or day.
+CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[format($sql$
+        INSERT INTO weir.facet_%2$s AS f
+        SELECT o.facet, o.name, date_trunc(%2$L, r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
+            coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
+            coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
+            coalesce(sum(r.tokens_out), 0)
+        FROM %1$s r, LATERAL (SELECT coalesce(r.direction = 'client' AND r.method = 'tools/call', false) AS is_call) c,
+            weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
+        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
+        ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
+            duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
+            response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
+            tokens_out = f.tokens_out + excluded.tokens_out $sql$, source, step),
+    format($sql$
+        INSERT INTO weir.latency_%2$s AS f
+        SELECT o.facet, o.name, date_trunc(%2$L, r.started_at, 'UTC'), r.service, r.latency_bucket, count(*)
+        FROM %1$s r, weir.facets_of(NULL, r.target, r.client_label, true) o
+        WHERE r.direction = 'client' AND r.method = 'tools/call' AND r.latency_bucket > -128 AND o.facet <> 'method'
+        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 3, 2, 4, 5
+        ON CONFLICT (facet, at, name, service, latency_bucket) DO UPDATE SET calls = f.calls + excluded.calls
+        $sql$, source, step)]
+$$;
+
+CREATE FUNCTION weir.count_facets() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE step text; statement text;
+BEGIN
+    FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
+        FOREACH statement IN ARRAY weir.facet_sql('fresh', step) LOOP EXECUTE statement; END LOOP;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER count_facets AFTER INSERT ON weir.request_rows REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION weir.count_facets();
+
+-- Makes the facets of [first, until), whole days, again from the rows that are kept.
+CREATE FUNCTION weir.rebuild_facets(first timestamptz, until timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE step text; statement text;
+    source text := format('(SELECT * FROM weir.request_rows WHERE started_at >= %L AND started_at < %L)', first, until);
+BEGIN
+    FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
+        EXECUTE format('DELETE FROM weir.facet_%s WHERE at >= %L AND at < %L', step, first, until);
+        EXECUTE format('DELETE FROM weir.latency_%s WHERE at >= %L AND at < %L', step, first, until);
+        FOREACH statement IN ARRAY weir.facet_sql(source, step) LOOP EXECUTE statement; END LOOP;
+    END LOOP;
+END $$;
+
+-- One facet over [since, until), composed as weir.rolled is; a minute's part comes from the wide rollup.
+CREATE FUNCTION weir.faceted(kind text, since timestamptz, until timestamptz) RETURNS SETOF weir.facet_hour
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM weir.facet_day
+    WHERE facet = kind AND at >= weir.edge(since, '24 hours') AND at < weir.end_edge(until, '24 hours')
+    UNION ALL
+    SELECT * FROM weir.facet_hour
+    WHERE facet = kind AND at >= weir.edge(since, '1 hour')
+        AND at < least(weir.edge(since, '24 hours'), weir.end_edge(until, '1 hour'))
+    UNION ALL
+    SELECT * FROM weir.facet_hour
+    WHERE facet = kind AND at >= greatest(weir.edge(since, '24 hours'), weir.end_edge(until, '24 hours'))
+        AND at < weir.end_edge(until, '1 hour')
+    UNION ALL
+    SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client WHEN 'method' THEN method ELSE '' END, at,
+        service, direction = 'client' AND method = 'tools/call', outcome, requests,
+        CASE WHEN latency_bucket > -128 THEN duration_us ELSE 0 END, request_bytes, response_bytes, tokens_in, tokens_out
+    FROM weir.rollup_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
+$$;
+CREATE FUNCTION weir.latencies(kind text, since timestamptz, until timestamptz) RETURNS SETOF weir.latency_hour
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM weir.latency_day
+    WHERE facet = kind AND at >= weir.edge(since, '24 hours') AND at < weir.end_edge(until, '24 hours')
+    UNION ALL
+    SELECT * FROM weir.latency_hour
+    WHERE facet = kind AND at >= weir.edge(since, '1 hour')
+        AND at < least(weir.edge(since, '24 hours'), weir.end_edge(until, '1 hour'))
+    UNION ALL
+    SELECT * FROM weir.latency_hour
+    WHERE facet = kind AND at >= greatest(weir.edge(since, '24 hours'), weir.end_edge(until, '24 hours'))
+        AND at < weir.end_edge(until, '1 hour')
+    UNION ALL
+    SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client ELSE '' END, at, service, latency_bucket,
+        requests
+    FROM weir.rollup_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND direction = 'client' AND method = 'tools/call' AND latency_bucket > -128
+$$;
+
 -- The order of commits, so that whoever follows misses no late row: a row is new to a reader when its transaction was not
 -- visible in the snapshot the reader had before (pg_visible_in_snapshot).
 ALTER TABLE weir.request_rows ADD COLUMN recorded_xid xid8 NOT NULL DEFAULT pg_current_xact_id();

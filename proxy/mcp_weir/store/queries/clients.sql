@@ -8,9 +8,7 @@ WITH found AS (
         sum(sum(n)) OVER (PARTITION BY client) AS total
     FROM found WHERE is_call AND latency_bucket > -128 GROUP BY 1, 2
 ), percentiles AS (
-    SELECT client, weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.50 * total)) AS p50_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.95 * total)) AS p95_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.99 * total)) AS p99_ms
+    SELECT client, {_percentiles}
     FROM ranked GROUP BY 1
 ), counted AS (
     SELECT client, {_sums} FROM found GROUP BY 1

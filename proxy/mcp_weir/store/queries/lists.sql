@@ -1,3 +1,4 @@
 -- The window's tools/list requests and the tokens of their answers.
 SELECT coalesce(sum(requests), 0)::bigint AS lists, coalesce(sum(tokens_out), 0)::bigint AS tokens
-FROM weir.rolled(%(since)s, %(until)s) WHERE method = 'tools/list' AND direction = 'client' AND {_rollup_filter}
+FROM weir.faceted('method', %(since)s, %(until)s)
+WHERE name = 'tools/list' AND (%(service)s::text IS NULL OR service = %(service)s)

@@ -10,9 +10,7 @@ WITH found AS (
         sum(sum(n)) OVER (PARTITION BY step) AS total
     FROM found WHERE is_call AND latency_bucket > -128 GROUP BY 1, 2
 ), percentiles AS (
-    SELECT step, weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.50 * total)) AS p50_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.95 * total)) AS p95_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.99 * total)) AS p99_ms
+    SELECT step, {_percentiles}
     FROM ranked GROUP BY 1
 ), counted AS (
     SELECT step, sum(n) AS requests, sum(n) FILTER (WHERE is_call) AS calls,

@@ -10,9 +10,7 @@ WITH found AS (
         sum(sum(n)) OVER (PARTITION BY service, target) AS total
     FROM found WHERE latency_bucket > -128 GROUP BY 1, 2, 3
 ), percentiles AS (
-    SELECT service, target, weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.50 * total)) AS p50_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.95 * total)) AS p95_ms,
-        weir.bucket_ms(min(latency_bucket) FILTER (WHERE upto >= 0.99 * total)) AS p99_ms
+    SELECT service, target, {_percentiles}
     FROM ranked GROUP BY 1, 2
 ), counted AS (
     SELECT service, target, {_sums} FROM found GROUP BY 1, 2

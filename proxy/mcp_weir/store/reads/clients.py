@@ -20,9 +20,10 @@ async def clients(
     conn: Conn, window: Window, where: Filter = NO_FILTER, *, limit: int = 200, sparks: int = 20
 ) -> tuple[ClientSummary, ...]:
     """Clients by label, most requests first. Uses service, client, tool, method, outcome."""
-    asked = {row["name"]: row for row in await fetch(conn, "clients", params(window, where))}
-    came = {row["name"]: row for row in await fetch(conn, "client_sessions", params(window, where))}
-    narrowed = where.tool or where.method or where.outcome or where.errors
+    narrowed = where.tool or where.target or where.method or where.outcome or where.errors or where.direction
+    values = params(window, where, facet="client", name=where.client, by_service=False)
+    asked = {row["name"]: row for row in await fetch(conn, "clients" if narrowed else "facet_names", values)}
+    came = {row["name"]: row for row in await fetch(conn, "client_sessions", values)}
     names = asked.keys() | (set() if narrowed else came.keys())
     ordered = sorted(names, key=lambda name: (-asked[name]["requests"] if name in asked else 0, name))[:limit]
     drawn = await spark_lines(conn, window, where, "client", ordered[:sparks])

@@ -16,14 +16,7 @@ async def health(conn: Conn, window: Window, where: Filter = NO_FILTER) -> Healt
     for gap in gaps:
         for reason, count in gap.reasons.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    dropped = sum(reasons.values())
-    left = max(0, found["seen"] - found["stored"] - found["quarantined"] - dropped)
-    still_open = min(found["open"], left)
-    return Health(
-        seen=found["seen"], stored=found["stored"], waiting=left - still_open, open=still_open, dropped=dropped,
-        quarantined=found["quarantined"], reasons=reasons, gaps=tuple(gaps), last_commit_at=found["last_commit_at"],
-        schema_version=found["schema_version"],
-    )
+    return Health(**found, reasons=reasons, gaps=tuple(gaps))
 
 
 async def coverage(
@@ -45,14 +38,7 @@ async def services(conn: Conn) -> tuple[str, ...]:
 
 
 def _minute(row: Mapping[str, Any]) -> CoverageRow:
-    reasons = _summed(row["dropped"] or ())
-    dropped = sum(reasons.values())
-    left = max(0, row["seen"] - row["stored"] - row["quarantined"] - dropped)
-    waiting = min(left, max(0, row["spooled"] - row["stored"] - row["quarantined"]))
-    return CoverageRow(
-        minute=row["minute"], service=row["service"], instance=row["instance"], seen=row["seen"], stored=row["stored"],
-        waiting=waiting, open=left - waiting, dropped=dropped, reasons=reasons, quarantined=row["quarantined"],
-    )
+    return CoverageRow(**{**row, "reasons": _summed(row["reasons"] or ())})
 
 
 def _summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:

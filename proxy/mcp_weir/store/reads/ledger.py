@@ -5,8 +5,8 @@ from mcp_weir.store.shapes import NO_FILTER, ContextEntry, ContextLedger, Filter
 
 
 async def ledger(conn: Conn, window: Window, where: Filter = NO_FILTER) -> ContextLedger:
-    """What listing tools cost in the window. Uses service, client (for lists, tokens and calls)."""
-    values = params(window, where)
+    """What listing tools cost in the window. Uses service."""
+    values = params(window, Filter(service=where.service))
     entries = tuple(await fetch_as(conn, "ledger", ContextEntry, values))
     lists = (await fetch(conn, "lists", values))[0]
     sessions = (await fetch(conn, "session_counts", values))[0]["sessions"]

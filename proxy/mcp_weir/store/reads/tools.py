@@ -10,7 +10,7 @@ from psycopg import sql
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
 from mcp_weir.store.reads.requests import requests
-from mcp_weir.store.reads.totals import level, series, totals
+from mcp_weir.store.reads.totals import facet_of, level, series, totals
 from mcp_weir.store.shapes import (
     DAY,
     HOUR,
@@ -51,9 +51,12 @@ async def tools(
     """
     if sort.removeprefix("-") not in _KEYS:
         raise ValueError(f"cannot sort by {sort[:40]!r}; one of {', '.join(TOOL_SORTS)}")
-    called = {(row["service"], row["name"]): row for row in await fetch(conn, "tools", params(window, where))}
+    values = params(window, where, facet="tool", name=where.tool, by_service=True)
+    wide = where.client or where.outcome or where.errors
+    found_rows = await fetch(conn, "tools" if wide else "facet_names", values)
+    called = {(row["service"], row["name"]): row for row in found_rows}
     listed = {(row["service"], row["tool"]): row for row in await fetch(conn, "listed", params(window, where))}
-    names = called.keys() | (set() if where.client or where.outcome or where.errors else listed.keys())
+    names = called.keys() | (set() if wide else listed.keys())
     found = [_summary(key, called.get(key), listed.get(key)) for key in names if _named(key[1], where.text)]
     found.sort(key=lambda tool: tool.name)
     found.sort(key=_KEYS[sort.removeprefix("-")], reverse=sort.startswith("-"))
@@ -67,10 +70,7 @@ async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER)
     found = await tools(conn, window, where, limit=1)
     if not found:
         return None
-    outcomes, callers = [
-        tuple(await fetch_as(conn, "shares", Share, params(window, where, limit=20), {"column": sql.SQL(column)}))
-        for column in ("outcome", "client")
-    ]
+    outcomes, callers = [await _shares(conn, window, where, column) for column in ("outcome", "client")]
     before, after = await _neighbours(conn, window, where)
     return ToolDetail(
         tool=found[0],
@@ -98,10 +98,14 @@ async def spark_lines(
     if not names:
         return {}
     length = window.until - window.since
-    step = next((step for step in _BINS if length <= 61 * step or (step == HOUR and length <= 2 * DAY)), DAY)
-    parts = {"column": sql.SQL(column), "table": sql.SQL(f"weir.rollup_{level(step)}")}
-    values = params(window, where, bin=step, names=list(names))
-    found = await fetch(conn, "sparks", values, parts)
+    step = next((step for step in _BINS if length <= 61 * step or (step == HOUR and length <= 8 * DAY)), DAY)
+    grain, facet = level(step), "tool" if column == "target" else "client"
+    values = params(window, where, bin=step, names=list(names), facet=facet)
+    if grain == "minute" or facet_of(where) is None or (facet == "tool") == (where.client is not None):
+        parts = {"column": sql.SQL(column), "table": sql.SQL(f"weir.rollup_{grain}")}
+        found = await fetch(conn, "sparks", values, parts)
+    else:
+        found = await fetch(conn, "facet_sparks", values, {"counts": sql.SQL(f"weir.facet_{grain}")})
     bins = -(-length // step) + 1
     drawn: dict[str, list[int]] = {name: [0] * bins for name in names}
     for row in found:
@@ -127,6 +131,11 @@ def _summary(
         listed=None if listed is None else True,
         context_tokens=listed["tokens"] if listed else 0,
     )
+
+
+async def _shares(conn: Conn, window: Window, where: Filter, column: str) -> tuple[Share, ...]:
+    parts = {"column": sql.SQL(column)}
+    return tuple(await fetch_as(conn, "shares", Share, params(window, where, limit=20), parts))
 
 
 async def _slowest(conn: Conn, window: Window, where: Filter) -> tuple[RequestRow, ...]:

@@ -1,26 +1,40 @@
-"""Counts, percentiles and series of a window."""
+"""Counts, percentiles and series of a window, from the narrowest rollup that can answer."""
 
 import dataclasses
 from datetime import datetime, timedelta
 
 from psycopg import sql
 
-from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, fragment, params
+from mcp_weir.store.reads.queries import Conn, Parts, fetch, fetch_as, fragment, params
 from mcp_weir.store.shapes import DAY, HOUR, NO_FILTER, Filter, Point, Totals, Window, floor
 
 
 async def totals(conn: Conn, window: Window, where: Filter = NO_FILTER) -> Totals:
-    """The window's figures. Uses service, client, tool, target, method, outcome, direction, errors."""
-    source = fragment("_wide" if is_wide(where) else "_narrow")
+    """The window's figures. Uses service, client, tool, target, method, outcome, direction, errors.
+
+    Quick for a service, or one client or tool of it; other combinations read the wide rollup and may take seconds.
+    """
+    facet = facet_of(where)
+    if facet is not None:
+        values = params(window, where, facet=facet[0], name=facet[1])
+        return (await fetch_as(conn, "facet_totals", Totals, values))[0]
+    source = fragment("_wide" if _is_wide(where) else "_narrow")
     return (await fetch_as(conn, "totals", Totals, params(window, where), {"source": source}))[0]
 
 
 async def series(conn: Conn, window: Window, where: Filter = NO_FILTER) -> tuple[Point, ...]:
-    """A point for each step of the window's grain, empty ones included. Uses what `totals` uses."""
-    wide = is_wide(where)
-    parts = {"filter": fragment("_rollup_filter" if wide else "_total_filter"),
-             "table": _wide_table(window.grain) if wide else sql.SQL(f"weir.total_{level(window.grain)}")}
-    found = {point.at: point for point in await fetch_as(conn, "series", Point, params(window, where), parts)}
+    """A point for each step of the window's grain, empty ones included. Uses what `totals` uses, and is as quick."""
+    facet, grain = facet_of(where), level(window.grain)
+    if facet is not None and grain != "minute":
+        name, values = "facet_series", params(window, where, facet=facet[0], name=facet[1])
+        parts: Parts = {"counts": sql.SQL(f"weir.facet_{grain}"), "latencies": sql.SQL(f"weir.latency_{grain}")}
+    elif _is_wide(where):
+        name, values = "series", params(window, where)
+        parts = {"table": _wide_table(grain), "filter": fragment("_rollup_filter")}
+    else:
+        name, values = "series", params(window, where)
+        parts = {"table": sql.SQL(f"weir.total_{grain}"), "filter": fragment("_total_filter")}
+    found = {point.at: point for point in await fetch_as(conn, name, Point, values, parts)}
     lost = {floor(row["at"], window.grain) for row in await fetch(conn, "lost", params(window, where))}
     return tuple(
         dataclasses.replace(found.get(at, Point(at=at)), recorded=at not in lost)
@@ -28,8 +42,19 @@ async def series(conn: Conn, window: Window, where: Filter = NO_FILTER) -> tuple
     )
 
 
-def is_wide(where: Filter) -> bool:
-    """Whether the narrow rollups cannot answer: they know service, outcome, and what is a call."""
+def facet_of(where: Filter) -> tuple[str, str | None] | None:
+    """(facet, name) where one facet can answer; None where the filter asks for more than one thing."""
+    if where.outcome or where.errors or where.target or where.method or where.direction:
+        return None
+    if where.tool is None and where.client is None:
+        return "all", None
+    if where.tool is not None and where.client is not None:
+        return None
+    return ("tool", where.tool) if where.tool is not None else ("client", where.client)
+
+
+def _is_wide(where: Filter) -> bool:
+    """Whether the total rollups cannot answer: they know service, outcome, and what is a call."""
     return any(value is not None for value in (where.client, where.tool, where.target, where.method, where.direction))
 
 
@@ -46,9 +71,7 @@ def steps(since: datetime, until: datetime, grain: timedelta) -> list[datetime]:
     return [first + n * grain for n in range(-((first - until) // grain))]
 
 
-def _wide_table(grain: timedelta) -> sql.SQL:
+def _wide_table(grain: str) -> sql.SQL:
     return sql.SQL(
-        "(SELECT *, (direction = 'client' AND method = 'tools/call') AS is_call"
-        f" FROM weir.rollup_{level(grain)}) AS w"
+        f"(SELECT *, (direction = 'client' AND method = 'tools/call') AS is_call FROM weir.rollup_{grain}) AS w"
     )
-

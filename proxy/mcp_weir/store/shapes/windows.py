@@ -7,8 +7,8 @@ from uuid import UUID
 
 T = TypeVar("T")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-GRAINS = (  # the longest window that gets this grain: a chart has 60 to 170 points
-    (2 * HOUR, MINUTE), (12 * HOUR, 5 * MINUTE), (8 * DAY, HOUR), (16 * DAY, 3 * HOUR), (32 * DAY, 6 * HOUR),
+GRAINS = (  # the longest window that gets this grain: a chart has 24 to 170 points
+    (2 * HOUR, MINUTE), (6 * HOUR, 5 * MINUTE), (8 * DAY, HOUR), (16 * DAY, 3 * HOUR), (32 * DAY, 6 * HOUR),
 )
 
 
@@ -16,7 +16,7 @@ GRAINS = (  # the longest window that gets this grain: a chart has 60 to 170 poi
 class Window:
     """From `since` (included) to `until` (not); `grain` is the step of its series.
 
-    Figures come from rollups, so that a window has whole minutes; one of more than two days has whole hours.
+    Figures come from rollups, so that a window has whole minutes; one of more than six hours has whole hours.
     """
 
     since: datetime
@@ -26,7 +26,7 @@ class Window:
     @classmethod
     def of(cls, since: datetime, until: datetime, grain: timedelta | None = None) -> "Window":
         """Snapped outwards to whole minutes or hours, with a grain that suits its length."""
-        step = MINUTE if until - since <= 2 * DAY else HOUR
+        step = MINUTE if until - since <= 6 * HOUR else HOUR
         since = floor(since, step)
         until = max(floor(until - timedelta(microseconds=1), step) + step, since + step)
         fits = (step for longest, step in GRAINS if until - since <= longest)
