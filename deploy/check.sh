@@ -21,7 +21,7 @@ trap finish EXIT
 
 count="SELECT count(*) FROM weir.requests WHERE method = 'tools/call' AND target = 'add' AND outcome = 'ok'"
 for _ in $(seq 60); do
-  found=$("${compose[@]}" exec -T postgres psql -h 127.0.0.1 -U weir -d weir -Atc "$count" 2>/dev/null | tr -d '\r' || true)
+  found=$("${compose[@]}" exec -T postgres psql -U weir -d weir -Atc "$count" 2>/dev/null | tr -d '\r' || true)
   [ "$found" = 2 ] && break
   sleep 1
 done
