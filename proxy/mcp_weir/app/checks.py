@@ -92,13 +92,19 @@ def _bind(address: str, named: str, *, shared: bool) -> socket.socket:
 def welcome(settings: Settings, path: str, url: str) -> str:
     """What `up` says on start: where everything is, and how to point clients at it."""
     scheme = "https" if settings.tls_cert else "http"
-    here = f"{scheme}://{settings.listen}{path}"
+    here = f"{scheme}://{_reachable(settings.listen)}{path}"
     lines = [
         f"mcp-weir: {here} -> {settings.upstream}",
-        f"  dashboard    {'off' if settings.admin == 'off' else f'http://{settings.admin}/'}",
+        f"  dashboard    {'off' if settings.admin == 'off' else f'http://{_reachable(settings.admin)}/'}",
         f"  database     {connect.mask(url)}",
         f"  data         {settings.data_dir}",
         f"  Claude Code  claude mcp add --transport http NAME {here}",
         f'  Cursor, mcp.json  {{"mcpServers": {{"NAME": {{"url": "{here}"}}}}}}',
     ]
     return "\n".join(lines)
+
+
+def _reachable(address: str) -> str:
+    """The address as a client on this host writes it: a wildcard is none."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in ("0.0.0.0", "[::]", "::") else address

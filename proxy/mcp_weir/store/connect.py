@@ -26,7 +26,9 @@ _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@|(password\s*=\s*)('[^']*'|\S+)
 def parse(url: str) -> str:
     """The URL as it came; UsageError when libpq cannot parse it."""
     try:
-        conninfo_to_dict(url)
+        ports = str(conninfo_to_dict(url).get("port") or "")
+        if not all(port.isdigit() or not port for port in ports.split(",")):  # libpq looks only when it connects
+            raise psycopg.ProgrammingError(f"invalid port {ports!r}")
     except psycopg.Error as error:
         raise UsageError(
             f"the database URL cannot be parsed ({mask(str(error)).strip()}); write postgresql://user@host:5432/name"
