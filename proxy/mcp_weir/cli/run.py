@@ -22,10 +22,9 @@ def up(settings: Settings) -> None:
 
     log.configure(settings.log_level)
     _, path = checks.check(settings)
+    url = checks.database_url(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(
-        settings, checks.bind_workers(settings), checks.bind_admin(settings), checks.database_url(settings)
-    )
+    supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url)
 
     def ready() -> None:
         click.echo(checks.welcome(settings, path, supervisor.database_url))
