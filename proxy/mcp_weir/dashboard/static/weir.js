@@ -93,6 +93,16 @@ function clock(at, step) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
+// A logarithmic axis is ruled at 1, 10, 100; at 2 and 5 too where it spans a decade or two.
+function decades(plot, _, min, max) {
+  const found = [];
+  const between = max / min <= 100 ? [1, 2, 5] : [1];
+  for (let power = 10 ** Math.floor(Math.log10(min)); power <= max * 1.001; power *= 10) {
+    for (const step of between) if (power * step >= min * 0.999 && power * step <= max * 1.001) found.push(power * step);
+  }
+  return found;
+}
+
 function stacked(series) {
   const sums = new Array(series[0].values.length).fill(0);
   return series.map((one) => one.values.map((value, i) => {
@@ -123,7 +133,7 @@ function draw(entry) {
         ? { distr: 3, range: (_, min, max) => [10 ** Math.floor(Math.log10(Math.max(min, 1e-3))), 10 ** Math.ceil(Math.log10(Math.max(max * 1.01, 1e-2)))] }
         : { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
     },
-    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null || (spec.log && Math.log10(tick) % 1) ? "" : unit(tick))), space: 36, ...(spec.unit === "number" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}) }],
+    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map(unit), space: 36, ...(spec.log ? { splits: decades } : {}), ...(spec.unit === "number" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}) }],
     series: [{}, ...order.map((i) => shown[i])],
     cursor: { y: false, points: { show: spec.kind !== "stack", size: 7 }, drag: { x: true, y: false, setScale: false } },
     hooks: {
