@@ -24,9 +24,9 @@ async def serving(
     stop = asyncio.Event()
     running = asyncio.create_task(admin.server.serve(app, sock, stop))
     base = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    try:
-        async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+    async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        try:
             yield client
-    finally:
-        stop.set()
-        await running
+        finally:
+            stop.set()
+            await running

@@ -182,7 +182,7 @@ class River:
     def usual(self, now: datetime, hours: float = 16, sessions: int = 60) -> None:
         """An ordinary server: busier and busier; ghosts; somebody there right now. (Counters keep 1,024 minutes.)"""
         for index in range(sessions):
-            back = hours * (1 - (index + self._random.random()) / sessions) ** 1.3
+            back = max(hours * (1 - (index + self._random.random()) / sessions) ** 1.3, 0.25)
             client = self._random.choices(CLIENTS, (8, 5, 3, 5, 1, 3))[0]
             calls = 0 if self._random.random() < 0.08 else self._random.randint(4, 60)
             self.conversation(now - timedelta(hours=back), client, calls, pause_s=4, ends=self._random.random() < 0.6)
