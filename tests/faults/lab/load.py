@@ -110,6 +110,11 @@ class Connection:
         assert self.reader is not None
         return [await read_body(self.reader, head, to_the_end=True)]
 
+    def pieces(self, head: Head) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises CutShort."""
+        assert self.reader is not None
+        return pieces(self.reader, head, to_the_end=True)
+
     async def each_event(self, head: Head) -> AsyncIterator[bytes]:
         """SSE events one by one, as they come. Raises CutShort."""
         assert self.reader is not None

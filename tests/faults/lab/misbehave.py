@@ -58,6 +58,70 @@ async def informed(exchange: Exchange) -> bool:
     return True
 
 
+@tool
+async def tool_error(exchange: Exchange) -> bool:
+    """An `isError` result that says `text`."""
+    content = [{"type": "text", "text": exchange.arguments["text"]}]
+    await exchange.answer(_reply(exchange, result={"isError": True, "content": content}))
+    return True
+
+
+@tool
+async def rpc_error(exchange: Exchange) -> bool:
+    """A JSON-RPC error whose message repeats `text`, as careless servers do."""
+    message = f"no such thing as {exchange.arguments['text']}"
+    await exchange.answer(_reply(exchange, error={"code": -32602, "message": message}))
+    return True
+
+
+@tool
+async def say(exchange: Exchange) -> bool:
+    """A result that says `text`."""
+    content = [{"type": "text", "text": exchange.arguments["text"]}]
+    await exchange.answer(_reply(exchange, result={"content": content}))
+    return True
+
+
+@tool
+async def say_events(exchange: Exchange) -> bool:
+    """The text as a log message, as event id and as result of a stream."""
+    text = str(exchange.arguments["text"])
+    log = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": text}}
+    await exchange.begin_stream()
+    await exchange.chunk(f"id: {text}\nevent: message\ndata: {json.dumps(log)}\n\n".encode())
+    answer = _reply(exchange, result={"content": [{"type": "text", "text": text}]})
+    await exchange.chunk(b"event: message\ndata: " + answer + b"\n\n")
+    await exchange.chunk(b"")
+    return True
+
+
+@tool
+async def flood(exchange: Exchange) -> bool:
+    """One event of so many `bytes`."""
+    piece, left = b"x" * 65536, int(exchange.arguments["bytes"])
+    await exchange.begin_stream()
+    await exchange.chunk(b"event: message\ndata: ")
+    while left > 0:
+        await exchange.chunk(piece[:left])
+        left -= len(piece)
+    await exchange.chunk(b"\n\nevent: message\ndata: " + exchange.result + b"\n\n")
+    await exchange.chunk(b"")
+    return True
+
+
+@tool
+async def endless(exchange: Exchange) -> bool:
+    """Events of 16 KiB as fast as they are taken."""
+    await exchange.begin_stream()
+    while True:
+        await exchange.chunk(b"event: message\ndata: " + b"y" * 16384 + b"\n\n")
+        exchange.upstream.flooded += 16384
+
+
+def _reply(exchange: Exchange, **said: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": exchange.id, **said}).encode()
+
+
 def framed_size(call_id: object, nonce: str, framing: str) -> int:
     """Bytes of a whole response of this framing: where to cut."""
     blank = Exchange(None, None, call_id, {"nonce": nonce}, None, None)  # type: ignore[arg-type]

@@ -60,6 +60,7 @@ class Exchange:
         return not done
 
 
+_HEARD = 16 << 20  # bytes of what arrived that are kept
 Tool = Callable[[Exchange], Awaitable[bool]]
 TOOLS: dict[str, Tool] = {}
 
@@ -120,7 +121,13 @@ class Upstream:
         self.left: dict[object, float] = {}
         self.connections = 0
         self.port = 0
+        self.heard = bytearray()  # heads and bodies, as long as they are short
+        self.flooded = 0  # bytes of endless streams that were taken
         self.idle_limit: float | None = None  # closes a connection that is idle for so long, without a word
+
+    def said_to(self, word: str) -> bool:
+        """These characters have arrived here."""
+        return word.encode() in self.heard
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator["Upstream"]:
@@ -155,6 +162,8 @@ class Upstream:
         if head is None:
             return False
         body = await read_body(reader, head)
+        if len(self.heard) < _HEARD:
+            self.heard += head.raw + body
         if head.start.split(b" ")[1].split(b"?")[0] != b"/mcp":
             writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return True
@@ -167,4 +176,7 @@ class Upstream:
     def _read(self, head: Head, body: bytes) -> dict:
         if head.start.startswith(b"GET "):
             return {"id": (head.get(b"x-id") or b"get").decode(), "params": {"name": "idle"}}
-        return json.loads(body)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return {"id": None}
