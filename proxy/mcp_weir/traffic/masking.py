@@ -16,11 +16,12 @@ from mcp_weir.wire.lenient import Lenient
 MESSAGE_LIMIT = 300
 HELD = 16 << 10  # bytes of params kept until the answer; the pieces of as many take 5 ms to look for
 _LOOKED_AT = 1500  # masking only shortens what is long: the first 300 characters come from no further
+_MASKS = re.compile(r"(?:\*\*\*)+")
 _PIECE = 8
 _SHORT = 4
 _STRING = re.compile(rb'("(?:[^"\\]|\\.)*")(\s*:)?', re.DOTALL)
 _NUMBER = re.compile(rb"(?<![\w.\"])-?\d{6,}(?:\.\d+)?")
-_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
+_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _SECRET_HEADERS = frozenset({
     b"authorization", b"proxy-authorization", b"cookie", b"mcp-session-id", b"last-event-id", b"x-api-key",
 })
@@ -60,7 +61,7 @@ def masked(message: object, params: bytes | None, spared: set[str | None], secre
     text = _QUERY.sub(rf"\1?{MASK}", text)
     text = _without(text, strings)
     text = _without_pieces(text, strings)
-    return without_secrets(text)[:MESSAGE_LIMIT]
+    return _MASKS.sub(MASK, without_secrets(text))[:MESSAGE_LIMIT]
 
 
 def _beginning(text: str) -> str:
@@ -77,7 +78,7 @@ def _values(params: bytes) -> set[str]:
 
 def _without(text: str, strings: set[str]) -> str:
     """Each string, as it is and as Python or JSON would quote it; the longest first, for one may hold another."""
-    forms = {form for string in strings for form in (string, repr(string)[1:-1], _quoted(string)) if form in text}
+    forms = {form for string in strings for form in _forms(string) if form in text}
     if not forms:
         return text
     parts = [
@@ -87,17 +88,22 @@ def _without(text: str, strings: set[str]) -> str:
     return re.sub("|".join(parts), MASK, text)
 
 
-def _quoted(string: str) -> str:
+def _forms(string: str) -> set[str]:
+    """As it is, and as Python or JSON quotes it."""
+    shown = repr(string)[1:-1]
+    forms = {string, shown, shown.replace("'", "\\'")}
+    if string.isprintable() and '"' not in string and "\\" not in string:
+        return forms
     try:
-        return msgspec.json.encode(string).decode()[1:-1]
+        return forms | {msgspec.json.encode(string).decode()[1:-1]}
     except UnicodeEncodeError:
-        return string
+        return forms
 
 
 def _without_pieces(text: str, strings: set[str]) -> str:
     pieces: set[str] = set()
     for string in strings:
-        for form in {string, repr(string)[1:-1]}:
+        for form in _forms(string):
             pieces.update(form[at : at + _PIECE] for at in range(len(form) - _PIECE + 1))
     if not pieces:
         return text

@@ -9,11 +9,12 @@ _KEY_PARTS = (
 )
 _KEY_ENDS = ("token", "jwt", "pwd")
 _KEY_WORDS = frozenset({"auth", "pin", "otp", "cvv", "cvc", "ssn", "iban", "dsn", "pass", "key", "tokens", "sid"})
+# every repetition is bounded or begins at one place of a word only: these run over text that a stranger chose
 _SHAPES = re.compile(
     r"""
-      eyJ[\w-]{8,}\.[\w-]+\.[\w-]*                        # JWT
+      (?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*              # JWT
     | (?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}            # Authorization
-    | \b(?:sk|pk|rk)[-_](?:[A-Za-z]+[-_])*[\w-]{12,}      # OpenAI, Anthropic, Stripe
+    | \b(?:sk|pk|rk)[-_][\w-]{16,}                        # OpenAI, Anthropic, Stripe
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                       # AWS
     | \bgh[pousr]_\w{20,} | \bgithub_pat_\w{20,}          # GitHub
     | \bglpat-[\w-]{16,}                                  # GitLab
@@ -26,8 +27,8 @@ _SHAPES = re.compile(
     re.VERBOSE,
 )
 _ASSIGNED = re.compile(
-    r"""(?ix) ( [\w-]* (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key) [\w-]*
-        \\?["']? \s*[:=]\s* \\?["']? ) [^\s"'\\,;&}\]]+ """
+    r"""(?ix) ( (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key) [\w-]{0,32}
+        \\?["']? \s{0,4}[:=]\s{0,4} \\?["']? ) [^\s"'\\,;&}\]]+ """
 )
 _NOT_WORD = re.compile(r"[^a-z0-9]")
 
