@@ -1,38 +1,30 @@
 """Processes: `up` keeps relay workers and one recorder running, and the embedded Postgres where there is no URL.
 
-Sockets are bound here and handed down: they outlive a worker, so that a restart refuses nobody.
+Sockets are bound here and handed down: they outlive a worker, so that a restart refuses nobody. SIGHUP hands over from
+old workers to new ones: a new one serves the same socket before the old one drains.
 """
 
-import dataclasses
+import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
+from mcp_weir.child import Child
 from mcp_weir.config import Settings, environment
+from mcp_weir.errors import StoreError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
-_BACKOFF_MAX_S = 5.0
 _POLL_S = 0.1
-_STEADY_S = 30.0
+_LOOK_S = 1.0
 _HOPELESS = 2  # a usage error: the same command line will fail again
+_READY_WITHIN_S = 30.0
+_AT_ONCE = 128 + signal.SIGTERM
 log = structlog.get_logger()
-
-
-@dataclasses.dataclass(slots=True)
-class _Child:
-    command: list[str]
-    fds: tuple[int, ...]
-    process: subprocess.Popen[bytes] | None = None
-    pause: float = 0.2
-    start_at: float = 0.0
-    started: float = 0.0
 
 
 class Supervisor:
@@ -43,82 +35,126 @@ class Supervisor:
     ) -> None:
         self._settings, self._sockets, self._admin = settings, sockets, admin
         self._embedded = None if database_url is not None else EmbeddedPostgres(settings.data_dir)
+        self._reviving: threading.Thread | None = None
         self.database_url = database_url or ""
-        self._stop = threading.Event()
+        self._stop, self._hand_over = threading.Event(), threading.Event()
         self._signals = 0
         self._failed = 0
-        self._children: dict[str, _Child] = {"recorder": self._recorder()}
-        for number, sock in enumerate(sockets):
-            name = "relay" if len(sockets) == 1 else f"relay-{number + 1}"
-            self._children[name] = _Child(["relay", "--listen-fd", str(sock.fileno())], (sock.fileno(),))
+        self._next_look = 0.0
+        # relays end first, then the recorder drains what they spooled, then Postgres stops: all within the timeout
+        self._last_s = min(5.0, settings.drain_timeout * 0.3)
+        self._relays = [Child(name, ["relay", "--listen-fd", str(sock.fileno())], (sock.fileno(),))
+                        for name, sock in zip(_names(len(sockets)), sockets, strict=True)]
+        self._recorder = Child("recorder", *_recorder_command(admin))
+        self._retired: list[tuple[Child, float]] = []  # old workers that drain, and until when they may
 
     def run(self, ready: Callable[[], None]) -> int:
         """Until a signal, or a child that cannot ever start; returns the exit code when every child has ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, lambda *_: self._hand_over.set())
         if self._embedded is not None:
             self.database_url = self._embedded.start()
-        for name in self._children:
-            self._start(name)
+        for child in self._children():
+            child.start(self._environment())
         ready()
         while not self._stop.wait(_POLL_S):
-            for name in self._children:
-                self._look_after(name)
-        relays = [name for name in self._children if name != "recorder"]
-        self._end(relays, self._settings.drain_timeout + 1)
-        self._end(["recorder"], 10)
-        if self._embedded is not None:
-            self._embedded.stop()
+            self._look_after_all()
+        self._end_all()
         return self._failed
 
-    def _recorder(self) -> _Child:
-        if self._admin is None:
-            return _Child(["recorder"], ())
-        return _Child(["recorder", "--admin-fd", str(self._admin.fileno())], (self._admin.fileno(),))
+    def _children(self) -> list[Child]:
+        return [*self._relays, self._recorder]
+
+    def _environment(self) -> dict[str, str]:
+        ours = environment(self._settings)
+        ours["WEIR_DRAIN_TIMEOUT"] = f"{max(0.1, self._settings.drain_timeout - self._last_s)}s"
+        env = {**os.environ, **ours, "WEIR_DATABASE_URL": self.database_url}
+        return {key: value for key, value in env.items() if key != "WEIR_CONFIG" and value}
+
+    def _look_after_all(self) -> None:
+        for child in self._children():
+            code = child.look_after(self._environment)
+            if code == _HOPELESS and not child.was_steady:
+                self._failed = code
+                self._stop.set()
+        if self._hand_over.is_set():
+            self._hand_over.clear()
+            self._replace_workers()
+        for child, until in list(self._retired):
+            if time.monotonic() > until:
+                child.kill()
+            if not child.runs():
+                self._retired.remove((child, until))
+        if self._embedded is not None and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_S
+            self._look_after_postgres(self._embedded)
+
+    def _look_after_postgres(self, embedded: EmbeddedPostgres) -> None:
+        if embedded.is_alive() or (self._reviving is not None and self._reviving.is_alive()):
+            return
+        log.error("supervisor.postgres_died", hint="starting it again; traffic is spooled meanwhile")
+        self._reviving = threading.Thread(target=self._revive, args=(embedded,), name="revive", daemon=True)
+        self._reviving.start()
+
+    def _revive(self, embedded: EmbeddedPostgres) -> None:
+        """Beside the main loop: recovery may take longer than a dead worker may wait."""
+        try:
+            embedded.start()
+            log.info("supervisor.postgres_started")
+        except StoreError as error:  # the next look tries again
+            log.warning("supervisor.postgres_not_started", error=str(error))
+
+    def _replace_workers(self) -> None:
+        """One after the other: a new worker serves, then the old one drains."""
+        for at, old in enumerate(self._relays):
+            new = old.successor()
+            new.start(self._environment())
+            if not new.wait_ready(_READY_WITHIN_S, self._stop):
+                log.error("supervisor.hand_over_failed", child=new.name, hint="the old worker goes on")
+                new.kill()
+                return
+            self._relays[at] = new
+            old.terminate()
+            self._retired.append((old, time.monotonic() + self._settings.drain_timeout))
+            log.info("supervisor.handed_over", child=new.name)
+
+    def _end_all(self) -> None:
+        deadline = time.monotonic() + self._settings.drain_timeout
+        self._end([*self._relays, *(child for child, _ in self._retired)], deadline - self._last_s + 0.5)
+        self._end([self._recorder], deadline - self._last_s * 0.3)
+        if self._reviving is not None:
+            self._reviving.join(max(0.0, deadline - time.monotonic()))
+        if self._embedded is not None:
+            self._embedded.stop()
+        for sock in self._sockets:
+            sock.close()
+
+    def _end(self, children: list[Child], deadline: float) -> None:
+        for child in children:
+            child.terminate()
+        while any(child.runs() for child in children) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for child in children:
+            if child.runs():
+                log.warning("supervisor.killed", child=child.name, hint="it did not end in time; its spool is safe")
+            child.kill()
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
         self._stop.set()
         if self._signals > 1:
-            for child in self._children.values():
-                if child.process is not None and child.process.poll() is None:
-                    child.process.kill()
+            self._failed = _AT_ONCE
+            for child in (*self._children(), *(child for child, _ in self._retired)):
+                with contextlib.suppress(OSError):
+                    child.kill(wait=False)
 
-    def _look_after(self, name: str) -> None:
-        child = self._children[name]
-        if child.process is None:
-            if time.monotonic() >= child.start_at:
-                self._start(name)
-            return
-        code = child.process.poll()
-        if code is None:
-            return
-        if code == _HOPELESS:
-            self._failed = code
-            self._stop.set()
-            return
-        if time.monotonic() - child.started > _STEADY_S:
-            child.pause = 0.2
-        log.warning("supervisor.restart", child=name, exit_code=code, pause_s=child.pause)
-        child.process, child.start_at = None, time.monotonic() + child.pause
-        child.pause = min(child.pause * 2, _BACKOFF_MAX_S)
 
-    def _start(self, name: str) -> None:
-        child = self._children[name]
-        command = [sys.executable, "-m", "mcp_weir", *child.command]
-        env = {**os.environ, **environment(self._settings), "WEIR_DATABASE_URL": self.database_url}
-        env = {key: value for key, value in env.items() if key != "WEIR_CONFIG" and value}
-        child.process = subprocess.Popen(command, env=env, pass_fds=child.fds, start_new_session=True)
-        child.started = time.monotonic()
+def _names(workers: int) -> list[str]:
+    return ["relay"] if workers == 1 else [f"relay-{number + 1}" for number in range(workers)]
 
-    def _end(self, names: list[str], timeout: float) -> None:
-        running = [p for name in names if (p := self._children[name].process) is not None and p.poll() is None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + timeout
-        for process in running:
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+
+def _recorder_command(admin: socket.socket | None) -> tuple[list[str], tuple[int, ...]]:
+    if admin is None:
+        return ["recorder"], ()
+    return ["recorder", "--admin-fd", str(admin.fileno())], (admin.fileno(),)

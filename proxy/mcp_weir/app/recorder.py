@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from mcp_weir.app import admin as admin_port
+from mcp_weir.app.following import follow_supervisor
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
@@ -25,6 +26,7 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
 
     Raises UsageError where another recorder drains this data directory.
     """
+    follow_supervisor()
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     lock = take_lock(settings.data_dir / "recorder.lock")

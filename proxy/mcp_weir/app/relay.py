@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from mcp_weir.app.checks import check
+from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.keys import Keys, load_or_create
@@ -22,6 +23,7 @@ from mcp_weir.traffic.reading import Reading
 
 def run_relay(settings: Settings, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
+    follow_supervisor()
     origin, path = check(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     service = settings.service or urlsplit(origin).netloc
@@ -63,6 +65,7 @@ async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     await relay.start(sock)
+    say_ready()
     while not stop.is_set():
         writer.heartbeat(time.time_ns() // 1000)
         try:
