@@ -1,7 +1,10 @@
 """A real Postgres for whoever asks for one."""
 
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,10 +14,13 @@ from mcp_weir.store.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg"))
+def postgres_url() -> Iterator[str]:
+    # not beneath pytest's own folder: each starting pytest makes that private again, and Postgres runs as another user
+    folder = tempfile.mkdtemp(prefix="weir-pg-")
+    server = EmbeddedPostgres(Path(folder))
     yield server.start()
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
