@@ -1,15 +1,22 @@
-"""What spans exchanges: answers that come elsewhere, cancels, interruptions. Pure; called by the recorder only."""
+"""Folds lines into exchanges and joins what spans them. Pure: what the database knows is handed in.
+
+What cannot be joined in this recorder's memory is posted for the others; what others posted is received.
+Negative verdicts wait for the watermark: the wall time before which everything that opened is known.
+"""
 
 import dataclasses
+import heapq
 import uuid
 from collections import defaultdict
 
-from mcp_weir.attribution.state import ExchangeState, Origin
-from mcp_weir.attribution.verdicts import Row, outcome_of, row_of
-from mcp_weir.traffic.facts import Answer, Heartbeat, Line, Opened, Request
+from mcp_weir.attribution.asked import AskedIndex
+from mcp_weir.attribution.operations import HandedOut, Operations, handed_out, looks_for
+from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
+from mcp_weir.attribution.verdicts import Row, given_up, may_be_cancelled, outcome_of, row_of, without_request
+from mcp_weir.traffic.facts import EventIds, Heartbeat, Line, Opened, Request
 
-ExchangeId = tuple[uuid.UUID, int]
-_Asked = tuple[str, uuid.UUID, str, str]
+_RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
+_HELD_AT_MOST = 100_000  # exchanges in memory; beyond it the oldest that only wait are given up
 
 
 @dataclasses.dataclass(slots=True)
@@ -20,159 +27,233 @@ class Settled:
     ended: list[ExchangeState] = dataclasses.field(default_factory=list)  # exchanges over in this batch
     open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)  # to be kept, as they stand
     gone: set[ExchangeId] = dataclasses.field(default_factory=set)  # nothing more to wait for
+    posted: list[Elsewhere] = dataclasses.field(default_factory=list)  # for whoever holds the request
+    handed: list[HandedOut] = dataclasses.field(default_factory=list)
+    claims: list[HandedOut] = dataclasses.field(default_factory=list)
 
 
 class Joiner:
-    """Folds lines into exchanges and joins requests to answers. Holds what is unresolved; the recorder persists it."""
+    """Holds what is unresolved; the recorder persists it. Work follows what a batch touches, not what is held."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_window_us: int = 1_800_000_000) -> None:
         self.exchanges: dict[ExchangeId, ExchangeState] = {}
-        self._asked: dict[_Asked, list[tuple[ExchangeId, int]]] = defaultdict(list)
+        self.operations = Operations()
+        self.marks: dict[uuid.UUID, int] = {}  # stream: wall time of its last heartbeat
+        self._idle_window_us = idle_window_us
+        self._asked = AskedIndex()
+        self._by_stream: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
+        self._by_session: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
         self._touched: set[ExchangeId] = set()
         self._closed_now: set[ExchangeId] = set()
-        self._expired: list[tuple[ExchangeId, int]] = []
+        self._heard: list[Elsewhere] = []
+        self._due: list[tuple[int, str, int, str]] = []  # (watermark, stream, exchange, why)
+        self._given_up: dict[ExchangeId, str] = {}
+        self._waiting: set[ExchangeId] = set()  # over, and unresolved
 
     def load(self, state: ExchangeState) -> None:
         """Take up an exchange that an earlier recorder left unresolved."""
-        ident = (state.origin.stream, state.opened.exchange)
-        self.exchanges[ident] = state
+        if state.ident in self.exchanges:
+            return
+        self._hold(state)
         for request in state.requests.values():
-            self._await(ident, state, request)
+            self._asked.add(state, request)
+        self._touched.add(state.ident)
 
     def take(self, origin: Origin, line: Line) -> None:
         """Fold one spool line."""
         for fact in line:
             if isinstance(fact, Heartbeat):
+                self.marks[origin.stream] = fact.wall_us
                 continue
             ident = (origin.stream, fact.exchange)
             if isinstance(fact, Opened):
-                self.exchanges.setdefault(ident, ExchangeState(origin, fact))
+                if ident not in self.exchanges:
+                    self._hold(ExchangeState(origin, fact, continues=self._continued(fact)))
                 self._touched.add(ident)  # its line's position is committed: so must it be, were it alone in the line
                 continue
             state = self.exchanges.get(ident)
             if state is None:  # its Opened was lost with a dropped line: counted there
                 continue
             was_finished = state.finished
-            state.fold(fact)
+            heard = state.fold(fact)
+            if heard is not None:
+                self._heard.append(heard)
+            if isinstance(fact, EventIds) and state.continues in self.exchanges:
+                self.exchanges[state.continues].fold(fact)  # a chain of resumptions leads back to the first
             self._touched.add(ident)
             if state.finished and not was_finished:
                 self._closed_now.add(ident)
             if isinstance(fact, Request):
-                self._await(ident, state, fact)
+                self._asked.add(state, fact)
+
+    def receive(self, heard: Elsewhere) -> bool:
+        """An answer or cancel that another exchange carried; False when no request here waits for it."""
+        state = self._asked.place(heard)
+        if state is None:
+            return False
+        self._touched.add(state.ident)
+        return True
 
     def interrupt(self, stream: uuid.UUID) -> None:
         """The stream's writer is dead and its last segment read: what is open will not be closed by it."""
-        for ident, state in self.exchanges.items():
-            if ident[0] == stream and not state.finished:
+        for ident in self._by_stream.get(stream, ()):
+            state = self.exchanges[ident]
+            if not state.finished:
                 state.interrupted = True
                 self._touched.add(ident)
                 self._closed_now.add(ident)
 
-    def expire(self, before_us: int) -> None:
-        """Give up waiting for what was asked before this wall time (microseconds)."""
-        for ident, state in self.exchanges.items():
-            if state.finished and state.opened.wall_us + (state.closed.at_us if state.closed else 0) < before_us:
-                state.loose.clear()
-                state.resumable = False
-                self._touched.add(ident)
-                for member in state.requests.keys() - state.answers.keys() - state.settled:
-                    state.settled.add(member)
-                    self._expired.append((ident, member))
+    def waiting_sessions(self) -> list[uuid.UUID]:
+        """Transport sessions in which something over is unresolved: worth asking whether they have ended."""
+        sessions = {self.exchanges[ident].opened.session for ident in self._waiting}
+        return sorted(key for key in sessions if key is not None)
 
+    def session_ended(self, session: uuid.UUID, at_us: int, closed_by: str | None) -> None:
+        """Nothing will be answered in this session after that wall time."""
+        why = {"client": "client_aborted", "upstream": "upstream_aborted"}.get(closed_by or "", "")
+        for ident in self._by_session.get(session, set()) & self._waiting:
+            heapq.heappush(self._due, (at_us, str(ident[0]), ident[1], why))
 
-    def settle(self) -> Settled:
-        """Verdicts for everything touched since the last call."""
+    def operations_wanted(self) -> list[bytes]:
+        """Hashes under which other recorders may have handed out an operation that goes on here."""
+        wanted = set()
+        for ident in self._touched | self._waiting:
+            state = self.exchanges[ident]
+            for member in state.requests.keys() - state.settled - state.operations.keys():
+                wanted.add(looks_for(state, state.requests[member]))
+        return sorted(hash_ for hash_ in wanted if hash_ is not None)
+
+    def learn(self, handed: list[HandedOut]) -> None:
+        """What other recorders know to have been handed out under these hashes."""
+        for one in handed:
+            self.operations.learn(one)
+        if handed:
+            self._touched |= self._waiting
+
+    def continuations_wanted(self) -> list[tuple[ExchangeId, uuid.UUID, bytes]]:
+        """Resumed streams whose first part is not held here: (exchange, session, event id's hash)."""
+        found = ((ident, self.exchanges[ident]) for ident in self._touched)
+        return [
+            (ident, state.session, state.opened.resumes)
+            for ident, state in found
+            if state.opened.resumes is not None and state.continues is None and state.session is not None
+        ]
+
+    def settle(self, watermark_us: int) -> Settled:
+        """Verdicts for everything touched, or due, since the last call."""
         result = Settled()
-        self._match_loose()
-        for ident, member in self._expired:
+        for heard in sorted(self._heard, key=lambda h: (h.wall_us, str(h.origin.stream), h.exchange, h.seq)):
+            if not self.receive(heard):
+                result.posted.append(heard)
+        self._heard = []
+        self._fall_due(watermark_us)
+        pending = sorted(self._touched, key=lambda i: (self.exchanges[i].opened.wall_us, str(i[0]), i[1]))
+        for ident in pending:
             state = self.exchanges[ident]
-            result.rows.append((row_of(state, state.requests[member], "no_answer"), state))
-        self._expired = []
-        for ident in sorted(self._touched, key=lambda i: (str(i[0]), i[1])):
-            state = self.exchanges[ident]
-            if state.finished:
-                self._verdicts(state, result)
+            self._verdicts(state, result, watermark_us)
             if ident in self._closed_now:
                 result.ended.append(state)
-            if state.finished and not state.loose and state.requests.keys() <= state.settled:
+            if state.finished and state.requests.keys() <= state.settled and not self._lingers(state, watermark_us):
                 result.gone.add(ident)
-                self._forget(ident, state)
+                self._forget(state)
             else:
                 result.open[ident] = state
-        self._touched, self._closed_now = set(), set()
+        result.claims, self.operations.claims = self.operations.claims, []
+        self._touched, self._closed_now, self._given_up = set(), set(), {}
         return result
 
-    def _verdicts(self, state: ExchangeState, result: Settled) -> None:
+    def _verdicts(self, state: ExchangeState, result: Settled, watermark_us: int) -> None:
         for member, request in state.requests.items():
             if member in state.settled:
                 continue
-            outcome = outcome_of(state, request, state.answers.get(member))
-            if outcome is not None:
-                state.settled.add(member)
-                result.rows.append((row_of(state, request, outcome), state))
-        if not state.requests and state.closed is not None and -1 not in state.settled:
+            outcome = self._outcome(state, request, watermark_us)
+            if outcome is None or not self._linked(state, request, watermark_us):
+                continue
+            state.settled.add(member)
+            row = row_of(state, request, outcome)
+            result.rows.append((row, state))
+            answer = state.answers.get(member)
+            handed = handed_out(state, request, answer, row.operation_key) if answer else None
+            if handed is not None:
+                self.operations.learn(handed)
+                result.handed.append(handed)
+        if state.finished and not state.requests and -1 not in state.settled:
             state.settled.add(-1)
-            outcome = _failure_without_request(state)
+            outcome = without_request(state)
             if outcome is not None:
                 result.rows.append((row_of(state, None, outcome), state))
 
-    def _match_loose(self) -> None:
-        for ident in list(self._touched):
-            state = self.exchanges[ident]
-            state.loose = [answer for answer in state.loose if not self._place(state, answer)]
-            for cancel in state.cancels:
-                found = self._find(state, cancel.direction, cancel.jsonrpc_id)
-                if found is not None:
-                    self.exchanges[found[0]].cancelled.add(found[1])
-                    self._touched.add(found[0])
-            state.cancels = []
+    def _outcome(self, state: ExchangeState, request: Request, watermark_us: int) -> str | None:
+        member = request.member
+        answered = member in state.answers
+        if not state.finished and not (request.direction == "server" and answered):
+            return None
+        outcome = outcome_of(state, request)
+        if outcome is None:
+            if state.ident in self._given_up or watermark_us >= state.ended_us + self._idle_window_us:
+                return given_up(state, request, self._given_up.get(state.ident, ""))
+            self._wait(state, state.ended_us + self._idle_window_us)
+            return None
+        over_us = max(state.ended_us, state.opened.wall_us + state.answered_us.get(member, 0))
+        if may_be_cancelled(state, request, outcome) and watermark_us < over_us:
+            self._wait(state, over_us)
+            return None
+        return outcome
 
-    def _place(self, state: ExchangeState, answer: Answer) -> bool:
-        found = self._find(state, answer.direction, answer.jsonrpc_id)
-        if found is None:
-            return state.session is None
-        ident, member = found
-        asker = self.exchanges[ident]
-        asker.answers[member] = answer
-        asker.answered_us[member] = state.opened.mono_us + answer.at_us
-        self._touched.add(ident)
+    def _linked(self, state: ExchangeState, request: Request, watermark_us: int) -> bool:
+        if request.member in state.operations:
+            return True
+        found = self.operations.link(state, request, watermark_us)
+        if found == "waits":
+            self._wait(state, state.opened.wall_us + request.at_us)
+            return False
+        if isinstance(found, uuid.UUID):
+            state.operations[request.member] = found
         return True
 
-    def _find(self, state: ExchangeState, direction: str, jsonrpc_id: str) -> tuple[ExchangeId, int] | None:
-        if state.session is None:
+    def _wait(self, state: ExchangeState, until_us: int) -> None:
+        self._waiting.add(state.ident)
+        heapq.heappush(self._due, (until_us, str(state.origin.stream), state.opened.exchange, "again"))
+
+    def _lingers(self, state: ExchangeState, watermark_us: int) -> bool:
+        until_us = state.ended_us + min(_RESUMED_WITHIN_US, self._idle_window_us)
+        if state.opened.http_method != "GET" or not state.resumable or watermark_us >= until_us:
+            return False
+        self._wait(state, until_us)
+        return True
+
+    def _continued(self, opened: Opened) -> ExchangeId | None:
+        if opened.resumes is None or opened.session is None:
             return None
-        for ident, member in self._asked.get((state.origin.service, state.session, direction, jsonrpc_id), ()):
-            asker = self.exchanges.get(ident)
-            if asker is not None and member not in asker.answers and member not in asker.settled:
-                return ident, member
-        return None
+        held = (self.exchanges[ident] for ident in self._by_session.get(opened.session, ()))
+        return next((state.continues or state.ident for state in held if opened.resumes in state.event_ids), None)
 
-    def _await(self, ident: ExchangeId, state: ExchangeState, request: Request) -> None:
-        if state.session is not None:
-            key = (state.origin.service, state.session, request.direction, request.jsonrpc_id)
-            self._asked[key].append((ident, request.member))
-
-    def _forget(self, ident: ExchangeId, state: ExchangeState) -> None:
-        del self.exchanges[ident]
-        for request in state.requests.values():
-            if state.session is None:
+    def _fall_due(self, watermark_us: int) -> None:
+        crowded = len(self.exchanges) > _HELD_AT_MOST
+        while self._due and (self._due[0][0] <= watermark_us or crowded):
+            _, stream, number, why = heapq.heappop(self._due)
+            ident = (uuid.UUID(stream), number)
+            if ident not in self.exchanges:
                 continue
-            key = (state.origin.service, state.session, request.direction, request.jsonrpc_id)
-            left = [entry for entry in self._asked.get(key, ()) if entry[0] != ident]
-            if left:
-                self._asked[key] = left
-            else:
-                self._asked.pop(key, None)
+            self._touched.add(ident)
+            if why != "again" or crowded:
+                self._given_up[ident] = "" if why == "again" else why
+            crowded = crowded and len(self.exchanges) - len(self._given_up) > _HELD_AT_MOST
 
+    def _hold(self, state: ExchangeState) -> None:
+        self.exchanges[state.ident] = state
+        self._by_stream[state.origin.stream].add(state.ident)
+        if state.opened.session is not None:
+            self._by_session[state.opened.session].add(state.ident)
 
-def _failure_without_request(state: ExchangeState) -> str | None:
-    closed = state.closed
-    if closed is None:
-        return None
-    if "probe" in closed.flags:
-        return "ok"
-    if closed.upstream_error or (closed.status or 0) >= 400:
-        return "http_error"
-    if {"malformed", "oversized", "undecoded"} & set(closed.flags):
-        return "ok" if closed.closed_by == "complete" else "client_aborted"
-    return "upstream_aborted" if closed.closed_by == "upstream" and closed.status is None else None
+    def _forget(self, state: ExchangeState) -> None:
+        ident = state.ident
+        del self.exchanges[ident]
+        self._waiting.discard(ident)
+        self._asked.drop(state)
+        for index, key in ((self._by_stream, state.origin.stream), (self._by_session, state.opened.session)):
+            held = index.get(key) if key is not None else None
+            if held is not None:
+                held.discard(ident)
+                if not held:
+                    del index[key]  # type: ignore[arg-type]

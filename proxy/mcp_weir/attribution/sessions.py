@@ -1,6 +1,8 @@
-"""Sessions from rows: by transport id where there is one, else derived and marked as such. Pure.
+"""Transport sessions: what a batch adds to each, and how they end. Pure.
 
-Sessions merge by commutative rules, so that workers and replicas may write in any order.
+Sessions merge by commutative rules, so that workers and replicas may write in any order: what is counted is
+added, who the client is comes from the earliest exchange that says so, address and agent from the earliest
+exchange. A session is what the server accepted: never one that only a 4xx answered to.
 """
 
 import dataclasses
@@ -8,10 +10,11 @@ import uuid
 from datetime import datetime, timedelta
 
 from mcp_weir.attribution.state import ExchangeState
-from mcp_weir.attribution.verdicts import ERRORS, Row
-from mcp_weir.traffic.facts import Identity
+from mcp_weir.attribution.verdicts import ERRORS, Row, wall
+from mcp_weir.traffic.facts import Identity, request_key
+from mcp_weir.traffic.labels import label
 
-_DERIVED = uuid.UUID("6d63702d-7765-8972-8000-646572697665")
+CALLS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class SessionDelta:
     confidence: float
     started_at: datetime
     last_seen_at: datetime
+    seen_by: uuid.UUID
     era: str = "unknown"
     session_id: str | None = None
     client_name: str | None = None
@@ -38,11 +42,13 @@ class SessionDelta:
     principal: str | None = None
     principal_key: bytes | None = None
     remote_addr: str | None = None
-    ended_at: datetime | None = None
-    end_reason: str | None = None
     identity_at: datetime | None = None
+    identity_by: uuid.UUID | None = None
+    begun_stream: uuid.UUID | None = None
+    begun_connection: int | None = None
     request_count: int = 0
     tool_call_count: int = 0
+    call_count: int = 0
     error_count: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
@@ -52,10 +58,10 @@ class SessionDelta:
     def count(self, row: Row) -> None:
         """Add one final row."""
         self.last_seen_at = max(self.last_seen_at, row.started_at)
-        self.started_at = min(self.started_at, row.started_at)
         if row.method is not None:
             self.request_count += 1
             self.tool_call_count += row.method == "tools/call" and row.direction == "client"
+            self.call_count += row.method in CALLS and row.direction == "client"
         self.error_count += row.outcome in ERRORS
         self.request_bytes += row.request_bytes
         self.response_bytes += row.response_bytes
@@ -65,53 +71,93 @@ class SessionDelta:
             self.era = row.era
 
     def introduce(self, state: ExchangeState) -> None:
-        """Take the client's and server's identity where this exchange says it."""
-        opened = state.opened
-        self.user_agent = self.user_agent or opened.user_agent
-        self.principal = self.principal or opened.principal
-        self.principal_key = self.principal_key or opened.principal_key
-        self.remote_addr = self.remote_addr or opened.client_addr
-        self.session_id = self.session_id or opened.session_id
-        self.protocol_version = self.protocol_version or opened.protocol_version
+        """Take what this exchange says of client, server and network, where it is the earliest to say so."""
+        at, by = wall(state.opened.wall_us), exchange_key(state)
+        self.last_seen_at = max(self.last_seen_at, at)
+        self.session_id = self.session_id or state.opened.session_id
+        if (at, by.int) <= (self.started_at, self.seen_by.int):
+            self._see(state, at, by)
         for member, request in state.requests.items():
             answer = state.answers.get(member)
-            if request.client is not None:
-                self._client(request.client)
-            if answer is not None and answer.server is not None:
-                self.server_name, self.server_version = answer.server.name, answer.server.version
-            if answer is not None and answer.protocol_version:
-                self.protocol_version = answer.protocol_version
-            if answer is not None and answer.session_id:
-                self.session_id = answer.session_id
+            if request.method == "initialize" and request.client is not None and answer is not None:
+                self._identify(state, request.client, at, by)
+                self.session_id = answer.session_id or self.session_id
+                self.protocol_version = answer.protocol_version or self.protocol_version
+                if answer.server is not None:
+                    self.server_name, self.server_version = answer.server.name, answer.server.version
 
-    def _client(self, client: Identity) -> None:
+    def _see(self, state: ExchangeState, at: datetime, by: uuid.UUID) -> None:
+        opened = state.opened
+        self.started_at, self.seen_by, self.instance = at, by, state.origin.instance
+        self.user_agent, self.remote_addr = opened.user_agent, opened.client_addr
+        self.principal, self.principal_key = opened.principal, opened.principal_key
+        if self.identity_at is None:
+            self.protocol_version = opened.protocol_version
+
+    def _identify(self, state: ExchangeState, client: Identity, at: datetime, by: uuid.UUID) -> None:
         self.client_name, self.client_version = client.name, client.version
         self.client_capabilities = client.capabilities
-        self.client_label = client.name
-        self.identity_at = self.started_at
+        self.client_label = label(client.name, client.version, state.opened.user_agent)
+        self.identity_at, self.identity_by = at, by
+        if not state.opened.proxied and state.opened.connection:
+            self.begun_stream, self.begun_connection = state.origin.stream, state.opened.connection
 
 
-@dataclasses.dataclass(slots=True)
-class DerivedSessions:
-    """Sessions where the protocol has none: one per principal (or address) and client, ended by a pause.
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """A session was ended, or was not known to its server any more; columns of weir.session_ends."""
 
-    Deliberately cautious: the confidence says that two conversations of one such client count as one.
-    """
+    session_key: uuid.UUID
+    reason: str  # client_delete | lost | transport_closed
+    at: datetime
+    closed_by: str | None
+    stream: uuid.UUID | None
+    connection: int | None
 
-    idle_window: timedelta
-    live: dict[tuple[str, ...], tuple[uuid.UUID, datetime]] = dataclasses.field(default_factory=dict)
 
-    def key_for(self, row: Row) -> tuple[uuid.UUID, str, float]:
-        """(session_key, source, confidence) for a row without a transport session."""
-        client = (row.client_name or "", row.client_version or "", row.user_agent or "")
-        if row.principal_key:
-            source, confidence, scope = "principal", 0.7, (row.service, row.principal_key.hex(), *client)
-        else:
-            source, confidence, scope = "client", 0.4, (row.service, row.remote_addr or "", *client)
-        known = self.live.get(scope)
-        if known is not None and abs(row.started_at - known[1]) <= self.idle_window:
-            key, seen = known[0], max(known[1], row.started_at)
-        else:
-            key, seen = uuid.uuid5(_DERIVED, str(row.request_key)), row.started_at
-        self.live[scope] = (key, seen)
-        return key, source, confidence
+def exchange_key(state: ExchangeState) -> uuid.UUID:
+    """Names an exchange; breaks ties of time."""
+    return request_key(state.origin.stream, state.opened.exchange, 0)
+
+
+def begin(state: ExchangeState, session: uuid.UUID) -> SessionDelta:
+    """The delta of a session that this exchange spoke in."""
+    opened = state.opened
+    return SessionDelta(
+        session_key=session, service=state.origin.service, instance=state.origin.instance,
+        source="endpoint" if opened.transport in ("sse", "messages") else "header", confidence=1.0,
+        started_at=wall(opened.wall_us), last_seen_at=wall(opened.wall_us), seen_by=exchange_key(state),
+    )
+
+
+def accepted(state: ExchangeState) -> bool:
+    """The server took this exchange as part of its session."""
+    closed = state.closed
+    if closed is None:
+        return bool(state.answers)
+    if closed.upstream_error is not None or closed.status is None or closed.status >= 400:
+        return False
+    asked = [r for r in state.requests.values() if r.method == "initialize"]
+    return not asked or state.opened.session is not None or state.assigned is not None
+
+
+def end_of(state: ExchangeState) -> SessionEnd | None:
+    """How this exchange ended its session, if it did."""
+    closed, session = state.closed, state.session
+    if session is None or (closed is None and not (state.interrupted and state.opened.transport == "sse")):
+        return None
+    at = wall(state.opened.wall_us) + timedelta(microseconds=closed.at_us if closed else 0)
+    status = (closed.status if closed else None) or 0
+    if state.opened.http_method == "DELETE" and 200 <= status < 300:
+        reason = "client_delete"
+    elif status == 404 and closed is not None and closed.upstream_error is None and state.opened.session is not None:
+        reason = "lost"
+    elif state.opened.transport == "sse" and status < 400:
+        reason = "transport_closed"
+    else:
+        return None
+    connection = state.opened.connection or None
+    return SessionEnd(
+        session, reason, at, closed.closed_by if closed else None,
+        None if state.opened.proxied else state.origin.stream, connection,
+    )

@@ -6,14 +6,32 @@ import msgspec
 
 from mcp_weir.traffic.facts import Answer, Cancel, Closed, EventIds, Fact, Opened, Request
 
+ExchangeId = tuple[uuid.UUID, int]
+EVENT_IDS_KEPT = 256  # a client resumes from one of the last events it saw
+
 
 class Origin(msgspec.Struct, frozen=True):
-    """Who wrote the stream: from the segment header."""
+    """Who wrote the stream: from the segment header. Monotonic times compare within one `boot` only."""
 
     stream: uuid.UUID
     service: str
     instance: str
     key_id: str
+    boot: str = ""
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """An answer or a cancel that may speak of a request of another exchange of the same session."""
+
+    origin: Origin
+    exchange: int
+    seq: int
+    session: uuid.UUID
+    transport: str
+    resumes: bytes | None
+    wall_us: int
+    mono_us: int
+    said: Answer | Cancel
 
 
 class ExchangeState(msgspec.Struct):
@@ -23,14 +41,23 @@ class ExchangeState(msgspec.Struct):
     opened: Opened
     requests: dict[int, Request] = {}
     answers: dict[int, Answer] = {}
-    answered_us: dict[int, int] = {}  # absolute CLOCK_MONOTONIC, for answers that came elsewhere
-    cancelled: set[int] = set()
-    loose: list[Answer] = []
-    cancels: list[Cancel] = []
+    answered_us: dict[int, int] = {}  # microseconds since this exchange opened, for answers that came elsewhere
+    cancelled: dict[int, int] = {}  # microseconds since this exchange opened
+    operations: dict[int, uuid.UUID] = {}  # the operation that a later round or task request belongs to
+    flags: dict[int, set[str]] = {}  # found by attribution: unlinked, duplicate_id, late, wall_clock
     closed: Closed | None = None
     interrupted: bool = False
-    resumable: bool = False  # event ids passed: the rest may come on another stream
+    event_ids: list[bytes] = []
     settled: set[int] = set()
+    announced: set[int] = set()  # shown as running already
+    spoken: int = 0  # answers and cancels for other exchanges so far
+    assigned: uuid.UUID | None = None
+    continues: ExchangeId | None = None  # the exchange whose stream this one resumes
+
+    @property
+    def ident(self) -> ExchangeId:
+        """The exchange's number within its worker's life."""
+        return self.origin.stream, self.opened.exchange
 
     @property
     def finished(self) -> bool:
@@ -39,25 +66,47 @@ class ExchangeState(msgspec.Struct):
 
     @property
     def session(self) -> uuid.UUID | None:
-        """The transport session: of the request, or as assigned by the answer to `initialize`."""
-        if self.opened.session is not None:
-            return self.opened.session
-        return next((a.session for a in self.answers.values() if a.session is not None), None)
+        """The transport session: of the request, or as assigned by the answer to `initialize` or an endpoint event."""
+        return self.opened.session or self.assigned
 
-    def fold(self, fact: Fact) -> None:
-        """Take one more fact of this exchange."""
+    @property
+    def resumable(self) -> bool:
+        """Event ids passed: the rest may come on another stream."""
+        return bool(self.event_ids)
+
+    @property
+    def ended_us(self) -> int:
+        """Wall time of its end, as far as known."""
+        return self.opened.wall_us + (self.closed.at_us if self.closed else 0)
+
+    def flag(self, member: int, name: str) -> None:
+        """Mark one request."""
+        self.flags.setdefault(member, set()).add(name)
+
+    def fold(self, fact: Fact) -> Elsewhere | None:
+        """Take one more fact of this exchange; returns what speaks of a request that is not in it."""
         match fact:
             case Request():
                 self.requests[fact.member] = fact
             case Answer() if fact.member is not None:
-                self.answers[fact.member] = fact
-            case Answer():
-                self.loose.append(fact)
-            case Cancel():
-                self.cancels.append(fact)
+                self.answers.setdefault(fact.member, fact)
+                self.assigned = self.assigned or fact.session
+            case Answer() | Cancel():
+                return self._elsewhere(fact)
             case EventIds():
-                self.resumable = True
+                self.event_ids = [*self.event_ids, *fact.ids][-EVENT_IDS_KEPT:]
             case Closed():
                 self.closed = fact
             case _:
-                pass
+                self.assigned = self.assigned or getattr(fact, "session", None)
+        return None
+
+    def _elsewhere(self, fact: Answer | Cancel) -> Elsewhere | None:
+        if self.session is None:
+            return None  # ids alone never join two exchanges
+        self.spoken += 1
+        opened = self.opened
+        return Elsewhere(
+            self.origin, opened.exchange, self.spoken, self.session, opened.transport, opened.resumes,
+            opened.wall_us + fact.at_us, opened.mono_us + fact.at_us, fact,
+        )

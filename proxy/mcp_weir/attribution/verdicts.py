@@ -13,6 +13,7 @@ from mcp_weir.traffic.labels import label
 
 MODERN = "2026-07-28"
 ERRORS = frozenset({"tool_error", "rpc_error", "http_error", "upstream_aborted", "interrupted", "no_answer"})
+_CANCELLED_CODES = (0, -32800)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEW_YEAR_2200_US = 7_258_118_400_000_000
 
@@ -59,13 +60,15 @@ class Row:
     protocol_version: str | None
     client_name: str | None
     client_version: str | None
+    client_label: str | None
     principal_key: bytes | None
     remote_addr: str | None
     user_agent: str | None
     stream: uuid.UUID
     connection: int
     key_id: str
-    client_label: str | None
+    handle: bytes | None
+    proxied: bool
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -89,25 +92,76 @@ def version_of(state: ExchangeState, request: Request | None, answer: Answer | N
     return said or state.opened.protocol_version
 
 
-def outcome_of(state: ExchangeState, request: Request, answer: Answer | None) -> str | None:
-    """The outcome of a finished exchange's request; None while its answer may still come elsewhere."""
+def outcome_of(state: ExchangeState, request: Request) -> str | None:
+    """The outcome, once the exchange is over; None while the answer may still come elsewhere."""
+    answer = state.answers.get(request.member)
     if answer is not None:
-        return answer.outcome
+        return _answered(state, request, answer)
     if request.member in state.cancelled:
         return "cancelled"
     closed = state.closed
     if closed is None:
         return "interrupted"
     if closed.upstream_error or (closed.status or 0) >= 400:
-        return "http_error"
-    if closed.closed_by == "upstream":
-        return "upstream_aborted"
+        return "ok" if _is_probe(state, request) else "http_error"
     if _answered_elsewhere(state, request, closed):
         return None
+    return given_up(state, request, "")
+
+
+def given_up(state: ExchangeState, request: Request, why: str) -> str:
+    """The outcome where no answer will come; `why` is known where the session's stream was closed."""
+    closed = state.closed
+    if request.member in state.cancelled:
+        return "cancelled"
+    if why or closed is None:
+        return why or "interrupted"
     if closed.closed_by == "client":
         modern = era_of(version_of(state, request, None), state) == "modern"
         return "cancelled" if modern else "client_aborted"
-    return "interrupted" if closed.closed_by == "drain" else "no_answer"
+    return {"upstream": "upstream_aborted", "drain": "interrupted"}.get(closed.closed_by, "no_answer")
+
+
+def may_be_cancelled(state: ExchangeState, request: Request, outcome: str) -> bool:
+    """A `notifications/cancelled` in another exchange would explain this outcome: wait until it must be known.
+
+    Servers that answer a cancelled request at all do it with an error (the Python SDK: code 0, LSP's: -32800).
+    """
+    if state.session is None or outcome == "cancelled" or state.closed is None or state.interrupted:
+        return False
+    answer = state.answers.get(request.member)
+    if outcome == "rpc_error":
+        return answer is not None and answer.error_code in _CANCELLED_CODES
+    return outcome in ("client_aborted", "no_answer")
+
+
+def without_request(state: ExchangeState) -> str | None:
+    """The outcome of an exchange that carried no request; None where there is nothing to tell."""
+    closed = state.closed
+    if closed is None:
+        return None
+    if "probe" in closed.flags:
+        return "ok"
+    if closed.upstream_error or (closed.status or 0) >= 400:
+        return "http_error"
+    if {"malformed", "oversized", "undecoded"} & set(closed.flags):
+        return "ok" if closed.closed_by == "complete" else "client_aborted"
+    return "upstream_aborted" if closed.closed_by == "upstream" and closed.status is None else None
+
+
+def _answered(state: ExchangeState, request: Request, answer: Answer) -> str:
+    if request.member in state.cancelled and answer.outcome == "rpc_error":
+        return "cancelled"
+    if answer.outcome == "rpc_error" and _is_probe(state, request):
+        return "ok"
+    if request.method.startswith("tasks/") and answer.outcome == "ok":
+        return "cancelled" if answer.task_status == "cancelled" else answer.task_outcome or "ok"
+    return answer.outcome
+
+
+def _is_probe(state: ExchangeState, request: Request) -> bool:
+    """A refused `server/discover` asks which era the server speaks; it is no error (PROTOCOL.md, attribution 7)."""
+    return request.method == "server/discover" and not (state.closed and state.closed.upstream_error)
 
 
 def _answered_elsewhere(state: ExchangeState, request: Request, closed: Closed) -> bool:
@@ -116,19 +170,25 @@ def _answered_elsewhere(state: ExchangeState, request: Request, closed: Closed) 
         return False
     if request.direction == "server" or state.opened.transport == "messages":
         return True
-    return state.resumable and closed.closed_by in ("complete", "client", "drain")
+    return state.resumable and closed.closed_by in ("complete", "client", "drain", "upstream")
 
 
 def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
-    """The row of one request (or, with None, of an exchange that carried none)."""
-    opened, closed, origin = state.opened, state.closed, state.origin
+    """The row of one request (or, with None, of an exchange that carried none).
+
+    A server's request shares the stream with others: nothing of the exchange's own end is told in its row.
+    """
+    opened, origin = state.opened, state.origin
+    closed = state.closed if request is None or request.direction == "client" else None
     member = request.member if request else 0
     answer = state.answers.get(member) if request else None
+    if outcome == "cancelled" and member in state.answered_us:
+        answer = None  # it came too late to count; whether it was known yet depends on who read first
     version = version_of(state, request, answer)
     asked_us = request.at_us if request and request.direction == "server" else 0
     key = request_key(origin.stream, opened.exchange, member)
-    alone = request is None or (len(state.requests) == 1)
-    name, release = (request.client.name, request.client.version) if request and request.client else (None, None)
+    alone = request is None or sum(r.direction == "client" for r in state.requests.values()) == 1
+    client = request.client if request else None
     return Row(
         request_key=key,
         service=origin.service,
@@ -156,26 +216,43 @@ def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
         tokens_in=request.tokens_in if request else None,
         tokens_out=answer.tokens_out if answer else None,
         progress_count=answer.progress_count if answer else (closed.progress_count if closed and alone else 0),
-        operation_key=key,
+        operation_key=state.operations.get(member, key),
         batch_key=request_key(origin.stream, opened.exchange, 0xFF_FFFF) if request and request.in_batch else None,
         args_hash=request.args_hash if request else None,
         arguments=request.arguments if request else None,
         result=answer.result if answer else None,
-        flags=sorted({*(request.flags if request else ()), *(closed.flags if closed else ())}),
+        flags=sorted(_flags(state, request, answer, closed)),
         trace_id=request.trace_id if request else None,
         parent_span_id=request.parent_span_id if request else None,
         era=era_of(version, state),
         protocol_version=version,
-        client_name=name,
-        client_version=release,
+        client_name=client.name if client else None,
+        client_version=client.version if client else None,
+        client_label=label(client.name, client.version, opened.user_agent) if client else None,
         principal_key=opened.principal_key,
         remote_addr=opened.client_addr,
         user_agent=opened.user_agent,
         stream=origin.stream,
         connection=opened.connection,
         key_id=origin.key_id,
-        client_label=label(name, release, opened.user_agent),
+        handle=(request.handle if request else None) or opened.handle,
+        proxied=opened.proxied,
     )
+
+
+def _flags(
+    state: ExchangeState, request: Request | None, answer: Answer | None, closed: Closed | None
+) -> set[str]:
+    flags = {*(request.flags if request else ()), *(closed.flags if closed else ())}
+    if request is None:
+        return flags
+    flags |= state.flags.get(request.member, set())
+    if request.member in state.cancelled and answer is not None and answer.outcome == "rpc_error":
+        flags.add("late")
+    refused = (closed is not None and (closed.status or 0) >= 400) or (answer and answer.outcome == "rpc_error")
+    if refused and _is_probe(state, request):
+        flags.add("probe")
+    return flags
 
 
 def _transport_error(closed: Closed | None) -> str | None:
@@ -183,8 +260,11 @@ def _transport_error(closed: Closed | None) -> str | None:
 
 
 def _duration_ms(state: ExchangeState, member: int, answer: Answer | None, asked_us: int) -> float | None:
+    """To the result, or to where the asker gave up."""
+    if member in state.cancelled and (answer is None or answer.outcome == "rpc_error"):
+        return _ms(max(0, state.cancelled[member] - asked_us))
     if member in state.answered_us:
-        return _ms(max(0, state.answered_us[member] - state.opened.mono_us - asked_us))
+        return _ms(max(0, state.answered_us[member] - asked_us))
     if answer is not None:
         return _ms(max(0, answer.at_us - asked_us))
     return _ms(max(0, state.closed.at_us - asked_us)) if state.closed else None

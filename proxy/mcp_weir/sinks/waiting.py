@@ -1,0 +1,197 @@
+"""What is unresolved, in Postgres: open exchanges, what others posted for them, the watermark, operations.
+
+Each recorder holds its own exchanges in memory and alone writes their rows; the tables are how two recorders
+meet. Everything is found by key; nothing here scans history.
+"""
+
+import dataclasses
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+
+from mcp_weir.attribution.operations import HandedOut
+from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState
+from mcp_weir.attribution.verdicts import COLUMNS, Row, wall
+
+_SILENT_S = 600  # a stream unheard of for so long holds no verdict back
+_GONE_S = 15  # a recorder silent for so long has left its waiting exchanges to others
+_HANDED_OUT_DAYS = 1
+_SKEW_US = {True: 2_000_000, False: 200_000}  # between hosts, and (for what is announced after 0.1 s) within one
+
+
+@dataclasses.dataclass(slots=True)
+class Waits:
+    """The part of a batch that concerns what is unresolved."""
+
+    open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)
+    gone: set[ExchangeId] = dataclasses.field(default_factory=set)
+    pending: list[tuple[Row, int, bool]] = dataclasses.field(default_factory=list)  # row, exchange, is it over
+    posted: list[Elsewhere] = dataclasses.field(default_factory=list)
+    received: list[Elsewhere] = dataclasses.field(default_factory=list)
+    handed: list[HandedOut] = dataclasses.field(default_factory=list)
+    claims: list[HandedOut] = dataclasses.field(default_factory=list)
+    marks: dict[uuid.UUID, "Mark"] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a stream has been read: Unix microseconds of its last heartbeat."""
+
+    service: str
+    boot: str
+    read_to_us: int
+    done: bool
+
+
+class Taken(Exception):
+    """Another recorder took what this batch was about to use: nothing was written, read again."""
+
+
+def write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
+    """Write it, within the batch's transaction. Raises Taken."""
+    _write_exchanges(cur, recorder, waits)
+    for heard in waits.received:
+        cur.execute("DELETE FROM weir.elsewhere WHERE stream = %s AND exchange = %s AND seq = %s",
+                    (heard.origin.stream, heard.exchange, heard.seq))
+        if cur.rowcount != 1:
+            raise Taken(str(heard.origin.stream))
+    if waits.posted:
+        cur.executemany(_POST, [
+            (h.origin.stream, h.exchange, h.seq, h.origin.service, h.session, h.said.direction, h.said.jsonrpc_id,
+             wall(h.wall_us), msgspec.msgpack.encode(h)) for h in waits.posted])
+    if waits.handed:
+        cur.executemany(
+            "INSERT INTO weir.handed_out (request_key, hash, operation_key, at, claimed_by) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [(h.request_key, h.hash, h.operation_key, wall(h.at_us), h.claimed_by) for h in waits.handed])
+    if waits.claims:
+        cur.executemany(
+            "UPDATE weir.handed_out SET claimed_by = %s WHERE hash = %s AND request_key = %s AND claimed_by IS NULL",
+            [(h.claimed_by, h.hash, h.request_key) for h in waits.claims])
+    if waits.marks:
+        cur.executemany(_MARK, [
+            (stream, m.service, m.boot, wall(m.read_to_us), m.done) for stream, m in sorted(waits.marks.items())])
+        cur.execute("INSERT INTO weir.recorders (recorder) VALUES (%s) ON CONFLICT (recorder) DO UPDATE"
+                    " SET seen_at = now()", (recorder,))
+
+
+def watermark_us(conn: psycopg.Connection) -> int:
+    """Wall time before which everything that opened is in this database or in the reader's hands."""
+    found = conn.execute(
+        "SELECT extract(epoch FROM min(read_to)) * 1e6, count(DISTINCT boot) > 1, extract(epoch FROM now()) * 1e6"
+        " FROM weir.stream_marks WHERE NOT done AND updated_at > now() - %s", (timedelta(seconds=_SILENT_S),)
+    ).fetchone()
+    assert found is not None
+    lowest, several_hosts, now = found
+    return int(now if lowest is None else lowest) - _SKEW_US[bool(several_hosts)]
+
+
+def load_open(conn: psycopg.Connection, recorder: uuid.UUID, streams: Iterable[uuid.UUID]) -> list[ExchangeState]:
+    """The exchanges of these streams that earlier batches left unresolved; they are this recorder's from now on."""
+    found = conn.execute(
+        "UPDATE weir.open_exchanges SET recorder = %s WHERE stream = ANY(%s) RETURNING state",
+        (recorder, list(streams)))
+    return _states(found.fetchall())
+
+
+def adopt(conn: psycopg.Connection, recorder: uuid.UUID) -> list[ExchangeState]:
+    """Exchanges that wait though their stream is read to its end and their recorder is gone."""
+    found = conn.execute(
+        "UPDATE weir.open_exchanges o SET recorder = %s FROM weir.stream_marks m WHERE m.stream = o.stream AND m.done"
+        " AND NOT EXISTS (SELECT 1 FROM weir.recorders r WHERE r.recorder = o.recorder AND r.seen_at > now() - %s)"
+        " RETURNING o.state", (recorder, timedelta(seconds=_GONE_S)))
+    return _states(found.fetchall())
+
+
+def posted_for(conn: psycopg.Connection, recorder: uuid.UUID) -> list[Elsewhere]:
+    """What others posted that may speak of a request which this recorder holds, earliest first."""
+    found = conn.execute(
+        "SELECT e.said FROM weir.elsewhere e WHERE EXISTS (SELECT 1 FROM weir.pending_requests p"
+        " JOIN weir.open_exchanges o ON (o.stream, o.exchange) = (p.stream, p.exchange)"
+        " WHERE p.session_key = e.session_key AND p.direction = e.direction AND p.jsonrpc_id = e.jsonrpc_id"
+        " AND p.service = e.service AND o.recorder = %s) ORDER BY e.at, e.stream, e.exchange, e.seq LIMIT 1000",
+        (recorder,))
+    return [msgspec.msgpack.decode(said, type=Elsewhere) for (said,) in found.fetchall()]
+
+
+def load_handed_out(conn: psycopg.Connection, hashes: list[bytes]) -> list[HandedOut]:
+    """What was handed out under these hashes."""
+    found = conn.execute(
+        "SELECT request_key, hash, operation_key, (extract(epoch FROM at) * 1e6)::bigint, claimed_by"
+        " FROM weir.handed_out WHERE hash = ANY(%s)", (hashes,)) if hashes else None
+    return [HandedOut(*row) for row in found.fetchall()] if found else []
+
+
+def continued(conn: psycopg.Connection, session: uuid.UUID, event_id: bytes) -> ExchangeId | None:
+    """The exchange of this session on whose stream that event passed."""
+    found = conn.execute(
+        "SELECT stream, exchange FROM weir.open_exchanges WHERE session_key = %s AND event_ids @> ARRAY[%s]"
+        " AND event_ids <> '{}' ORDER BY stream, exchange LIMIT 1", (session, event_id)).fetchone()
+    return None if found is None else (found[0], found[1])
+
+
+def ended_sessions(conn: psycopg.Connection, keys: list[uuid.UUID]) -> list[tuple[uuid.UUID, int, str | None]]:
+    """(session, Unix microseconds of its end, who closed its stream) of those that have ended."""
+    found = conn.execute(
+        "SELECT session_key, (extract(epoch FROM max(at)) * 1e6)::bigint, min(closed_by)"
+        "   FILTER (WHERE reason = 'transport_closed')"
+        " FROM weir.session_ends WHERE session_key = ANY(%s) GROUP BY 1", (keys,)) if keys else None
+    return [(key, at, closed_by) for key, at, closed_by in found.fetchall()] if found else []
+
+
+def sweep(conn: psycopg.Connection, watermark: int) -> None:
+    """Drop what nobody can need any more: behind the watermark every request that could be meant is here."""
+    before = wall(watermark - 5_000_000)
+    conn.execute(
+        "DELETE FROM weir.elsewhere e WHERE at < %s AND NOT EXISTS (SELECT 1 FROM weir.pending_requests p WHERE"
+        " p.session_key = e.session_key AND p.direction = e.direction AND p.jsonrpc_id = e.jsonrpc_id)", (before,))
+    old = timedelta(days=_HANDED_OUT_DAYS)
+    conn.execute("DELETE FROM weir.handed_out WHERE at < %s", (wall(watermark) - old,))
+    conn.execute("DELETE FROM weir.session_ends WHERE at < %s", (wall(watermark) - old,))
+    conn.execute("DELETE FROM weir.stream_marks m WHERE done AND updated_at < now() - %s AND NOT EXISTS"
+                 " (SELECT 1 FROM weir.open_exchanges o WHERE o.stream = m.stream)", (old,))
+    conn.execute("DELETE FROM weir.recorders WHERE seen_at < now() - %s", (old,))
+
+
+def _states(rows: list[tuple[bytes]]) -> list[ExchangeState]:
+    return [msgspec.msgpack.decode(state, type=ExchangeState) for (state,) in rows]
+
+
+def _write_exchanges(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
+    touched = sorted(waits.gone | waits.open.keys(), key=str)
+    if not touched:
+        return
+    cur.executemany("DELETE FROM weir.pending_requests WHERE stream = %s AND exchange = %s", touched)
+    if waits.gone:
+        cur.executemany("DELETE FROM weir.open_exchanges WHERE stream = %s AND exchange = %s",
+                        sorted(waits.gone, key=str))
+    if waits.open:
+        cur.executemany(_KEEP, [
+            (stream, number, recorder, state.origin.service, state.session,
+             state.event_ids if state.session else [], msgspec.msgpack.encode(state))
+            for (stream, number), state in sorted(waits.open.items(), key=lambda item: str(item[0]))])
+    if waits.pending:
+        columns = (*COLUMNS, "exchange", "waiting")
+        cur.executemany(
+            f"INSERT INTO weir.pending_requests ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
+            " ON CONFLICT DO NOTHING",
+            [(*(getattr(row, name) for name in COLUMNS), number, over) for row, number, over in waits.pending])
+
+
+_POST = (
+    "INSERT INTO weir.elsewhere (stream, exchange, seq, service, session_key, direction, jsonrpc_id, at, said)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_KEEP = (
+    "INSERT INTO weir.open_exchanges (stream, exchange, recorder, service, session_key, event_ids, state)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (stream, exchange) DO UPDATE SET recorder = excluded.recorder,"
+    " session_key = excluded.session_key, event_ids = excluded.event_ids, state = excluded.state"
+)
+_MARK = (
+    "INSERT INTO weir.stream_marks (stream, service, boot, read_to, done) VALUES (%s, %s, %s, %s, %s)"
+    " ON CONFLICT (stream) DO UPDATE SET read_to = excluded.read_to, done = excluded.done, updated_at = now()"
+)
