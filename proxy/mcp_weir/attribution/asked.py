@@ -58,10 +58,11 @@ class AskedIndex:
         for (_, member), state in self._by_id.get(key, {}).items():
             request = state.requests[member]
             asked_us = state.opened.wall_us + request.at_us
-            if member in state.settled or member in state.answers or asked_us > found.wall_us + SKEW_US:
+            if member in state.settled or asked_us > found.wall_us + SKEW_US:
                 continue
-            if not isinstance(found.said, Answer) or _may_answer(found, state, request):
-                yield state, member
+            if isinstance(found.said, Answer) and (member in state.answers or not _may_answer(found, state, request)):
+                continue
+            yield state, member
 
 
 def _key(state: ExchangeState, request: Request) -> _Asked:

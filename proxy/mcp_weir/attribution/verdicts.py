@@ -129,9 +129,8 @@ def may_be_cancelled(state: ExchangeState, request: Request, outcome: str) -> bo
     """
     if state.session is None or outcome == "cancelled" or state.closed is None or state.interrupted:
         return False
-    answer = state.answers.get(request.member)
     if outcome == "rpc_error":
-        return answer is not None and answer.error_code in _CANCELLED_CODES
+        return _confirms_cancel(state.answers.get(request.member))
     return outcome in ("client_aborted", "no_answer")
 
 
@@ -150,13 +149,17 @@ def without_request(state: ExchangeState) -> str | None:
 
 
 def _answered(state: ExchangeState, request: Request, answer: Answer) -> str:
-    if request.member in state.cancelled and answer.outcome == "rpc_error":
+    if request.member in state.cancelled and _confirms_cancel(answer):
         return "cancelled"
     if answer.outcome == "rpc_error" and _is_probe(state, request):
         return "ok"
     if request.method.startswith("tasks/") and answer.outcome == "ok":
         return "cancelled" if answer.task_status == "cancelled" else answer.task_outcome or "ok"
     return answer.outcome
+
+
+def _confirms_cancel(answer: Answer | None) -> bool:
+    return answer is not None and answer.outcome == "rpc_error" and answer.error_code in _CANCELLED_CODES
 
 
 def _is_probe(state: ExchangeState, request: Request) -> bool:
@@ -247,7 +250,7 @@ def _flags(
     if request is None:
         return flags
     flags |= state.flags.get(request.member, set())
-    if request.member in state.cancelled and answer is not None and answer.outcome == "rpc_error":
+    if request.member in state.cancelled and _confirms_cancel(answer):
         flags.add("late")
     refused = (closed is not None and (closed.status or 0) >= 400) or (answer and answer.outcome == "rpc_error")
     if refused and _is_probe(state, request):
@@ -261,7 +264,7 @@ def _transport_error(closed: Closed | None) -> str | None:
 
 def _duration_ms(state: ExchangeState, member: int, answer: Answer | None, asked_us: int) -> float | None:
     """To the result, or to where the asker gave up."""
-    if member in state.cancelled and (answer is None or answer.outcome == "rpc_error"):
+    if member in state.cancelled and (answer is None or _confirms_cancel(answer)):
         return _ms(max(0, state.cancelled[member] - asked_us))
     if member in state.answered_us:
         return _ms(max(0, state.answered_us[member] - asked_us))

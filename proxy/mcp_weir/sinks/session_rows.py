@@ -29,7 +29,7 @@ def upsert(cur: psycopg.Cursor[Any], deltas: Iterable[SessionDelta]) -> None:
 
 
 def end(cur: psycopg.Cursor[Any], ends: Iterable[SessionEnd], touched: Iterable[uuid.UUID]) -> None:
-    """Note the ends and apply what is known of these sessions; a session that is not here yet is ended when it comes."""
+    """Note the ends and apply what is known of these sessions; one that is not here yet is ended when it comes."""
     noted = sorted(ends, key=lambda e: (e.session_key, e.reason))
     if noted:
         cur.executemany(_NOTE_END, [dataclasses.astuple(e) for e in noted])

@@ -1,0 +1,25 @@
+"""How often a row of a derived session is right: measured, see docs/sessions.md and `make truth`."""
+
+_MEASURED = {  # share of a session's requests that belong with a given one of them (B-cubed precision)
+    ("handle", "handle"): 1.0,
+    ("handle", "choice"): 0.95,
+    ("principal", "single"): 1.0,
+    ("principal", "connection"): 1.0,
+    ("principal", "counter"): 0.98,
+    ("principal", "alone"): 0.96,
+    ("principal", "gap"): 0.84,
+    ("principal", "choice"): 0.67,
+    ("client", "single"): 1.0,
+    ("client", "connection"): 1.0,
+    ("client", "counter"): 0.93,
+    ("client", "alone"): 0.9,
+    ("client", "gap"): 0.8,
+    ("client", "choice"): 0.55,
+    ("request", "single"): 1.0,
+}
+_OTHERWISE = 0.5
+
+
+def confidence(source: str, evidence: str) -> float:
+    """By the rung a session stands on and the weakest evidence that joined a request to it."""
+    return _MEASURED.get((source, evidence), _MEASURED.get(("principal", evidence), _OTHERWISE))

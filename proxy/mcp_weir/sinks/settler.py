@@ -1,0 +1,272 @@
+"""Derived sessions in Postgres: settles what is queued, scope by scope, each under its advisory lock.
+
+Any recorder may run it at any time; two never work on one scope at once. What is settled comes out the same in
+whatever order and by whomever it was written. What comes behind the frontier (a replica that was cut off for
+longer than the watermark waits) has its scope derived again, from the last pause before it.
+"""
+
+import dataclasses
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import psycopg
+
+from mcp_weir.attribution.confidence import confidence
+from mcp_weir.attribution.conversations import Conversation, Scope
+from mcp_weir.attribution.derived import Queued, Settlement, settle
+from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, asked_of, belongs, counted_of, lead_key
+from mcp_weir.attribution.verdicts import wall
+
+_ROWS_A_RUN = 50_000
+_LOOK_BACK = timedelta(days=1)  # the farthest that a scope is derived again
+_ROWS_AGAIN = 200_000  # beyond it (a scope that never pauses) what is late is taken as if it came last
+_FORGET_SCOPES = timedelta(days=2)
+_WHO = ("service", "instance", "era", "protocol_version", "client_name", "client_version", "client_label", "user_agent",
+        "principal_key", "remote_addr")
+_SESSION = ("session_key", "source", "confidence", "evidence", "provisional", "started_at", "last_seen_at", *_WHO,
+            *COUNTED)
+_TYPES = {"session_key": "uuid", "confidence": "real", "provisional": "boolean", "started_at": "timestamptz",
+          "last_seen_at": "timestamptz", "principal_key": "bytea", "remote_addr": "inet",
+          **dict.fromkeys(COUNTED, "bigint")}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ToDerive:
+    """A row for weir.derived_queue; field names are its columns."""
+
+    scope: bytes
+    started_at: datetime
+    request_key: uuid.UUID
+    lead_key: uuid.UUID
+    lead_at: datetime
+    evidence: bytes | None
+    counts: bytes | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored row, as evidence; field names are the columns of weir.request_rows."""
+
+    request_key: uuid.UUID
+    started_at: datetime
+    service: str
+    instance: str
+    session_key: uuid.UUID | None
+    direction: str
+    method: str | None
+    jsonrpc_id: str | None
+    outcome: str
+    http_status: int | None
+    end_ms: float | None
+    request_bytes: int
+    response_bytes: int
+    tokens_in: int | None
+    tokens_out: int | None
+    flags: list[str]
+    trace_id: str | None
+    era: str
+    protocol_version: str | None
+    client_name: str | None
+    client_version: str | None
+    client_label: str | None
+    principal_key: bytes | None
+    remote_addr: str | None
+    user_agent: str | None
+    stream: uuid.UUID
+    connection: int
+    handle: bytes | None
+    proxied: bool
+
+
+_COLUMNS = ", ".join("host(remote_addr)" if f.name == "remote_addr" else f.name for f in dataclasses.fields(Stored))
+
+
+def enqueue(conn: psycopg.Connection, rows: Sequence[ToDerive]) -> None:
+    """Queue rows, within the batch's transaction."""
+    if rows:
+        conn.execute(
+            "INSERT INTO weir.derived_queue (scope, started_at, request_key, lead_key, lead_at, evidence, counts)"
+            " SELECT * FROM unnest(%s::bytea[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::timestamptz[],"
+            " %s::bytea[], %s::bytea[])", _columns(map(dataclasses.astuple, rows)))
+
+
+class Settler:
+    """One recorder's hand in it."""
+
+    def __init__(self, conn: psycopg.Connection, idle_window: timedelta) -> None:
+        self._conn, self._window_us = conn, int(idle_window.total_seconds() * 1e6)
+        self._partitions: set[object] = set()
+
+    def run(self, watermark_us: int) -> int:
+        """Settle what is queued; returns how many rows it looked at. Leaves what another recorder works on."""
+        try:
+            with self._conn.transaction():
+                self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                return self._run(watermark_us)
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            return 0  # another recorder was at it: next time
+
+    def _run(self, watermark_us: int) -> int:
+        scopes = self._lock()
+        if not scopes:
+            return 0
+        queued = self._queued(scopes)
+        states = self._states(scopes)
+        known = self._known([(q, at) for rows in queued.values() for q, at in rows])
+        settled = []
+        for scope, rows in queued.items():
+            state = states.get(scope, Scope())
+            late = [q for q, _ in rows if q.leads and q.at_us < state.frontier_us]
+            entries = [q for q, _ in rows]
+            again = self._since_pause(late) if late else []
+            if again:
+                settled.append((scope, self._again(again, entries, state, watermark_us)))
+            else:
+                settled.append((scope, settle(state, entries, known, watermark_us, self._window_us)))
+        self._write(settled)
+        return sum(len(rows) for rows in queued.values())
+
+    def _lock(self) -> list[bytes]:
+        found = self._conn.execute(
+            "SELECT scope FROM (SELECT DISTINCT scope FROM (SELECT scope FROM weir.derived_queue ORDER BY started_at"
+            " LIMIT %s) q ORDER BY scope LIMIT 1000) s"
+            " WHERE pg_try_advisory_xact_lock(hashtextextended(encode(scope, 'hex'), 7))", (_ROWS_A_RUN,))
+        return [scope for (scope,) in found.fetchall()]
+
+    def _queued(self, scopes: list[bytes]) -> dict[bytes, list[tuple[Queued, datetime]]]:
+        found = self._conn.execute(
+            "SELECT scope, id, (extract(epoch FROM started_at) * 1e6)::bigint, request_key, lead_key, lead_at, evidence,"
+            " counts FROM weir.derived_queue WHERE scope = ANY(%s) ORDER BY started_at LIMIT %s", (scopes, _ROWS_A_RUN))
+        rows: dict[bytes, list[tuple[Queued, datetime]]] = defaultdict(list)
+        for scope, number, at_us, key, lead, lead_at, evidence, counts in found.fetchall():
+            asked = msgspec.msgpack.decode(evidence, type=Asked) if evidence else None
+            counted = msgspec.msgpack.decode(counts, type=Counted) if counts else None
+            rows[scope].append((Queued(number, at_us, key, lead, asked, counted), lead_at))
+        return rows
+
+    def _states(self, scopes: list[bytes]) -> dict[bytes, Scope]:
+        found = self._conn.execute("SELECT scope, state FROM weir.derived_scopes WHERE scope = ANY(%s)", (scopes,))
+        return {scope: msgspec.msgpack.decode(state, type=Scope) for scope, state in found.fetchall()}
+
+    def _known(self, rows: list[tuple[Queued, datetime]]) -> dict[uuid.UUID, uuid.UUID]:
+        """Sessions of leads that are settled already."""
+        here = {q.lead_key for q, _ in rows if q.leads}
+        wanted = sorted({(q.lead_key, at) for q, at in rows if q.lead_key not in here})
+        if not wanted:
+            return {}
+        found = self._conn.execute(
+            "SELECT d.request_key, d.session_key FROM weir.derived_requests d"
+            " JOIN unnest(%s::uuid[], %s::timestamptz[]) AS w (request_key, started_at) USING (request_key, started_at)",
+            _columns(wanted))
+        return dict(found.fetchall())
+
+    def _again(
+        self, rows: list[tuple[Stored, int]], entries: list[Queued], state: Scope, watermark_us: int
+    ) -> Settlement:
+        """Derive a scope again from the last pause before what came late."""
+        fresh = [Queued(0, at_us, row.request_key, lead_key(row.request_key), asked_of(row, at_us),
+                        None if row.outcome == "running" else counted_of(row, at_us)) for row, at_us in rows]
+        old = self._conn.execute(
+            "SELECT DISTINCT session_key FROM weir.derived_requests WHERE request_key = ANY(%s) AND started_at >= %s",
+            ([q.request_key for q in fresh], wall(min(q.at_us for q in fresh)))).fetchall()
+        found = settle(Scope(), fresh, {}, watermark_us, self._window_us)
+        until_us = found.scope.frontier_us
+        firm = {q.request_key for q in fresh if q.at_us <= until_us}
+        found.done = [q.id for q in entries if q.request_key in firm]
+        new = {conversation.key for conversation, _ in found.sessions}
+        found.vanished = sorted(({key for (key,) in old} | set(state.shown)) - new)
+        return found
+
+    def _since_pause(self, late: list[Queued]) -> list[tuple[Stored, int]]:
+        """The scope's rows and their times from there on; empty where there are too many."""
+        first = min(late, key=lambda q: q.at_us)
+        assert first.asked is not None
+        who, since = first.asked.who, wall(first.at_us) - _LOOK_BACK
+        whose: tuple[str, object] = ("handle IS NULL AND remote_addr IS NOT DISTINCT FROM %s::inet", who.remote_addr)
+        if who.principal_key is not None:
+            whose = "principal_key = %s", who.principal_key
+        elif first.asked.handle is not None:
+            whose = "handle = %s", first.asked.handle
+        where = (f"WHERE session_key IS NULL AND service = %s AND started_at >= %s AND {whose[0]}"
+                 f" AND principal_key IS {'NOT ' if who.principal_key is not None else ''}NULL")
+        found = self._conn.execute(
+            f"(SELECT {_COLUMNS} FROM weir.request_rows {where} LIMIT {_ROWS_AGAIN + 1})"
+            f" UNION ALL SELECT {_COLUMNS} FROM weir.pending_requests {where}".encode(),
+            (who.service, since, whose[1]) * 2)
+        stored = [Stored(*row) for row in found.fetchall()]
+        if len(stored) > _ROWS_AGAIN:
+            return []
+        rows = sorted(((row, _us(row.started_at)) for row in stored if belongs(row)), key=lambda pair: pair[1])
+        start = 0
+        for at in range(1, len(rows)):
+            if rows[at][1] > first.at_us:
+                break
+            if rows[at][1] - rows[at - 1][1] > self._window_us:
+                start = at
+        return rows[start:]
+
+    def _write(self, settled: list[tuple[bytes, Settlement]]) -> None:
+        mapping = [(key, wall(at_us), session) for _, s in settled for key, (at_us, session) in s.mapping.items()]
+        for day in {at.date() for _, at, _ in mapping} - self._partitions:
+            self._conn.execute("SELECT weir.ensure_derived_partition(%s)", (day,))
+            self._partitions.add(day)
+        self._unnest(_MAP, sorted(mapping))
+        self._unnest(_SAY, [_session_row(c, open_) for _, s in settled for c, open_ in s.sessions if c.accepted])
+        vanished = [key for _, s in settled for key in s.vanished]
+        if vanished:
+            self._conn.execute("DELETE FROM weir.session_rows WHERE session_key = ANY(%s)", (vanished,))
+        self._unnest(_LATE, [(key, *counted.counts) for _, s in settled for key, counted in s.late])
+        done = [number for _, s in settled for number in s.done]
+        if done:
+            self._conn.execute("DELETE FROM weir.derived_queue WHERE id = ANY(%s)", (done,))
+        self._unnest(_KEEP, [
+            (scope, wall(s.scope.frontier_us), msgspec.msgpack.encode(s.scope)) for scope, s in sorted(
+                settled, key=lambda pair: pair[0])])
+
+    def _unnest(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+        if rows:
+            self._conn.execute(query.encode(), _columns(rows))
+
+
+def forget_scopes(conn: psycopg.Connection) -> None:
+    """Scopes in which nothing has happened for long."""
+    conn.execute("DELETE FROM weir.derived_scopes WHERE frontier < now() - %s", (_FORGET_SCOPES,))
+
+
+def _session_row(c: Conversation, provisional: bool) -> tuple[object, ...]:
+    return (c.key, c.source, confidence(c.source, c.evidence), c.evidence, provisional, wall(c.started_us),
+            wall(c.last_us), *(getattr(c.who, name) for name in _WHO), *c.counts)
+
+
+def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
+
+
+_MAP = (
+    "INSERT INTO weir.derived_requests AS d (request_key, started_at, session_key)"
+    " SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) ON CONFLICT (request_key, started_at)"
+    " DO UPDATE SET session_key = excluded.session_key WHERE d.session_key <> excluded.session_key"
+)
+_SAY = (
+    f"INSERT INTO weir.session_rows ({', '.join(_SESSION)}) SELECT * FROM unnest("
+    + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _SESSION)
+    + ") ON CONFLICT (session_key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _SESSION if name != "session_key")
+)
+_LATE = (
+    f"UPDATE weir.session_rows s SET {', '.join(f'{name} = s.{name} + l.{name}' for name in COUNTED)} FROM ("
+    f"SELECT key, {', '.join(f'sum({name})::bigint AS {name}' for name in COUNTED)} FROM unnest(%s::uuid[], "
+    + ", ".join(["%s::bigint[]"] * len(COUNTED))
+    + f") AS u (key, {', '.join(COUNTED)}) GROUP BY key) l WHERE s.session_key = l.key"
+)
+_KEEP = (
+    "INSERT INTO weir.derived_scopes (scope, frontier, state) SELECT * FROM unnest(%s::bytea[], %s::timestamptz[],"
+    " %s::bytea[]) ON CONFLICT (scope) DO UPDATE SET frontier = excluded.frontier, state = excluded.state"
+)
