@@ -7,15 +7,16 @@ Negative verdicts wait for the watermark: the wall time before which everything 
 import dataclasses
 import heapq
 import uuid
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 
 from mcp_weir.attribution.asked import AskedIndex
 from mcp_weir.attribution.operations import HandedOut, Operations, handed_out, looks_for
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
 from mcp_weir.attribution.verdicts import Row, given_up, may_be_cancelled, outcome_of, row_of, without_request
-from mcp_weir.traffic.facts import EventIds, Heartbeat, Line, Opened, Request
+from mcp_weir.traffic.facts import EventIds, Heartbeat, Identity, Line, Opened, Request
 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
+_CLIENTS_KNOWN = 65_536
 _HELD_AT_MOST = 100_000  # exchanges in memory; beyond it the oldest that only wait are given up
 
 
@@ -30,6 +31,11 @@ class Settled:
     posted: list[Elsewhere] = dataclasses.field(default_factory=list)  # for whoever holds the request
     handed: list[HandedOut] = dataclasses.field(default_factory=list)
     claims: list[HandedOut] = dataclasses.field(default_factory=list)
+    clients: dict[uuid.UUID, Identity] = dataclasses.field(default_factory=dict)  # of sessions, as far as known
+
+    def who_of(self, state: ExchangeState) -> Identity | None:
+        """The client of the exchange's session."""
+        return self.clients.get(state.session) if state.session is not None else None
 
 
 class Joiner:
@@ -38,7 +44,7 @@ class Joiner:
     def __init__(self, idle_window_us: int = 1_800_000_000) -> None:
         self.exchanges: dict[ExchangeId, ExchangeState] = {}
         self.operations = Operations()
-        self.marks: dict[uuid.UUID, int] = {}  # stream: wall time of its last heartbeat
+        self.clients: OrderedDict[uuid.UUID, Identity] = OrderedDict()
         self._idle_window_us = idle_window_us
         self._asked = AskedIndex()
         self._by_stream: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
@@ -63,7 +69,6 @@ class Joiner:
         """Fold one spool line."""
         for fact in line:
             if isinstance(fact, Heartbeat):
-                self.marks[origin.stream] = fact.wall_us
                 continue
             ident = (origin.stream, fact.exchange)
             if isinstance(fact, Opened):
@@ -103,6 +108,11 @@ class Joiner:
                 self._touched.add(ident)
                 self._closed_now.add(ident)
 
+    @property
+    def waits(self) -> bool:
+        """Something here may be answered by another exchange."""
+        return bool(self.exchanges)
+
     def waiting_sessions(self) -> list[uuid.UUID]:
         """Transport sessions in which something over is unresolved: worth asking whether they have ended."""
         sessions = {self.exchanges[ident].opened.session for ident in self._waiting}
@@ -113,6 +123,18 @@ class Joiner:
         why = {"client": "client_aborted", "upstream": "upstream_aborted"}.get(closed_by or "", "")
         for ident in self._by_session.get(session, set()) & self._waiting:
             heapq.heappush(self._due, (at_us, str(ident[0]), ident[1], why))
+
+    def introduce(self, session: uuid.UUID, client: Identity) -> None:
+        """Who the client of a transport session is: its rows say so too."""
+        self.clients[session] = client
+        self.clients.move_to_end(session)
+        if len(self.clients) > _CLIENTS_KNOWN:
+            self.clients.popitem(last=False)
+
+    def strangers(self) -> set[uuid.UUID]:
+        """Sessions touched whose client is not known here."""
+        sessions = {self.exchanges[ident].opened.session for ident in self._touched}
+        return {key for key in sessions if key is not None and key not in self.clients}
 
     def operations_wanted(self) -> list[bytes]:
         """Hashes under which other recorders may have handed out an operation that goes on here."""
@@ -141,7 +163,7 @@ class Joiner:
 
     def settle(self, watermark_us: int) -> Settled:
         """Verdicts for everything touched, or due, since the last call."""
-        result = Settled()
+        result = Settled(clients=self.clients)
         for heard in sorted(self._heard, key=lambda h: (h.wall_us, str(h.origin.stream), h.exchange, h.seq)):
             if not self.receive(heard):
                 result.posted.append(heard)
@@ -170,7 +192,9 @@ class Joiner:
             if outcome is None or not self._linked(state, request, watermark_us):
                 continue
             state.settled.add(member)
-            row = row_of(state, request, outcome)
+            if request.method == "initialize" and request.client is not None and state.session is not None:
+                self.introduce(state.session, request.client)
+            row = row_of(state, request, outcome, result.who_of(state))
             result.rows.append((row, state))
             answer = state.answers.get(member)
             handed = handed_out(state, request, answer, row.operation_key) if answer else None
@@ -181,7 +205,7 @@ class Joiner:
             state.settled.add(-1)
             outcome = without_request(state)
             if outcome is not None:
-                result.rows.append((row_of(state, None, outcome), state))
+                result.rows.append((row_of(state, None, outcome, result.who_of(state)), state))
 
     def _outcome(self, state: ExchangeState, request: Request, watermark_us: int) -> str | None:
         member = request.member

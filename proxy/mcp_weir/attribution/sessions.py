@@ -79,8 +79,10 @@ class SessionDelta:
             self._see(state, at, by)
         for member, request in state.requests.items():
             answer = state.answers.get(member)
-            if request.method == "initialize" and request.client is not None and answer is not None:
+            if request.client is not None and (self.identity_at is None or at <= self.identity_at):
                 self._identify(state, request.client, at, by)
+            if request.method == "initialize" and answer is not None:
+                self._begin(state)
                 self.session_id = answer.session_id or self.session_id
                 self.protocol_version = answer.protocol_version or self.protocol_version
                 if answer.server is not None:
@@ -99,6 +101,8 @@ class SessionDelta:
         self.client_capabilities = client.capabilities
         self.client_label = label(client.name, client.version, state.opened.user_agent)
         self.identity_at, self.identity_by = at, by
+
+    def _begin(self, state: ExchangeState) -> None:
         if not state.opened.proxied and state.opened.connection:
             self.begun_stream, self.begun_connection = state.origin.stream, state.opened.connection
 

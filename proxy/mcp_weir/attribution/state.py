@@ -50,6 +50,7 @@ class ExchangeState(msgspec.Struct):
     event_ids: list[bytes] = []
     settled: set[int] = set()
     announced: set[int] = set()  # shown as running already
+    shown: bool = False  # as a stream that is open
     spoken: int = 0  # answers and cancels for other exchanges so far
     assigned: uuid.UUID | None = None
     continues: ExchangeId | None = None  # the exchange whose stream this one resumes

@@ -8,7 +8,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from mcp_weir.attribution.state import ExchangeState
-from mcp_weir.traffic.facts import Answer, Closed, Request, request_key
+from mcp_weir.traffic.facts import Answer, Closed, Identity, Request, request_key
 from mcp_weir.traffic.labels import label
 
 MODERN = "2026-07-28"
@@ -176,8 +176,8 @@ def _answered_elsewhere(state: ExchangeState, request: Request, closed: Closed) 
     return state.resumable and closed.closed_by in ("complete", "client", "drain", "upstream")
 
 
-def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
-    """The row of one request (or, with None, of an exchange that carried none).
+def row_of(state: ExchangeState, request: Request | None, outcome: str, who: Identity | None = None) -> Row:
+    """The row of one request (or, with None, of an exchange that carried none). `who`: the session's client, if known.
 
     A server's request shares the stream with others: nothing of the exchange's own end is told in its row.
     """
@@ -191,7 +191,7 @@ def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
     asked_us = request.at_us if request and request.direction == "server" else 0
     key = request_key(origin.stream, opened.exchange, member)
     alone = request is None or sum(r.direction == "client" for r in state.requests.values()) == 1
-    client = request.client if request else None
+    client = (request.client if request else None) or who or Identity()
     return Row(
         request_key=key,
         service=origin.service,
@@ -229,16 +229,16 @@ def row_of(state: ExchangeState, request: Request | None, outcome: str) -> Row:
         parent_span_id=request.parent_span_id if request else None,
         era=era_of(version, state),
         protocol_version=version,
-        client_name=client.name if client else None,
-        client_version=client.version if client else None,
-        client_label=label(client.name, client.version, opened.user_agent) if client else None,
+        client_name=client.name,
+        client_version=client.version,
+        client_label=label(client.name, client.version, opened.user_agent),
         principal_key=opened.principal_key,
         remote_addr=opened.client_addr,
         user_agent=opened.user_agent,
         stream=origin.stream,
         connection=opened.connection,
         key_id=origin.key_id,
-        handle=(request.handle if request else None) or opened.handle,
+        handle=opened.handle or next((r.handle for r in state.requests.values() if r.handle is not None), None),
         proxied=opened.proxied,
     )
 

@@ -1,68 +1,76 @@
 """From settled exchanges to the batch that one transaction writes. No I/O."""
 
+import uuid
 from datetime import timedelta
 
+import msgspec
+
+from mcp_weir.attribution.evidence import asked_of, belongs, counted_of, lead_key, scope_of
 from mcp_weir.attribution.joins import Settled
-from mcp_weir.attribution.sessions import DerivedSessions, SessionDelta
+from mcp_weir.attribution.sessions import SessionDelta, accepted, begin, end_of
 from mcp_weir.attribution.state import ExchangeState
 from mcp_weir.attribution.verdicts import Row, row_of, wall
 from mcp_weir.sinks.batch import Batch, CatalogRow, StreamRow
+from mcp_weir.sinks.settler import ToDerive
 from mcp_weir.traffic.facts import request_key
 
 STREAM_MEMBER = 0xFF_FFFE
 
 
-def fill(batch: Batch, settled: Settled, derived: DerivedSessions) -> None:
+def fill(batch: Batch, settled: Settled) -> None:
     """Add rows, sessions, streams and catalogue of what was settled."""
     for row, state in settled.rows:
         batch.rows.append(row)
-        _count_in_session(batch, row, state, derived)
         _list_tools(batch, row, state)
+        if row.session_key is None:
+            _queue(batch, row, state)
+        elif row.direction == "server" or accepted(state):
+            _session(batch, row.session_key, state).count(row)
     for state in settled.ended:
-        _end_session(batch, state)
+        end = end_of(state)
+        if end is not None:
+            batch.ends.append(end)
+        if state.session is not None and accepted(state):
+            _session(batch, state.session, state)
         _stream(batch, state)
     for (stream, number), state in settled.open.items():
         batch.open[stream, number] = state
         if not state.finished:
             _stream(batch, state)
-        batch.pending.extend(
-            (row_of(state, request, "running"), number)
-            for member, request in state.requests.items()
-            if member not in state.settled
-        )
+        for member in state.requests.keys() - state.settled:
+            row = row_of(state, state.requests[member], "running", settled.who_of(state))
+            batch.pending.append((row, number))
+            if row.session_key is None:
+                _queue(batch, row, state)
+            state.announced.add(member)
     batch.gone |= settled.gone
+    batch.waits.posted, batch.waits.handed, batch.waits.claims = settled.posted, settled.handed, settled.claims
 
 
-def _count_in_session(batch: Batch, row: Row, state: ExchangeState, derived: DerivedSessions) -> None:
-    if row.session_key is not None:
-        if not _accepted(row, state):
-            return
-        key, source, confidence = row.session_key, state.opened.session_source or "header", 1.0
-    elif row.method is None or "probe" in row.flags:
-        return
-    else:
-        key, source, confidence = derived.key_for(row)
-        batch.derived.append((row.request_key, key))
+def _session(batch: Batch, key: uuid.UUID, state: ExchangeState) -> SessionDelta:
     delta = batch.sessions.get(key)
     if delta is None:
-        delta = batch.sessions[key] = SessionDelta(
-            session_key=key,
-            service=row.service,
-            instance=row.instance,
-            source=source,
-            confidence=confidence,
-            started_at=row.started_at,
-            last_seen_at=row.started_at,
-        )
+        delta = batch.sessions[key] = begin(state, key)
     delta.introduce(state)
-    delta.count(row)
+    return delta
 
 
-def _accepted(row: Row, state: ExchangeState) -> bool:
-    """A session is what the server accepted: never one that only a 4xx or nobody answered to."""
-    if state.closed is None:
-        return bool(state.answers)
-    return row.http_status is not None and row.http_status < 400 and state.closed.upstream_error is None
+def _queue(batch: Batch, row: Row, state: ExchangeState) -> None:
+    """Evidence when it is first seen, counts when it is final: sessions are derived from both."""
+    if not belongs(row):
+        return
+    at_us = round(row.started_at.timestamp() * 1e6)
+    member = row.request_key.int & 0xFF_FFFF
+    said = member in state.announced and row.method != "initialize"
+    final = row.outcome != "running"
+    if said and not final:
+        return
+    batch.queue.append(ToDerive(
+        scope=scope_of(row), started_at=row.started_at, request_key=row.request_key,
+        lead_key=lead_key(row.request_key), lead_at=wall(state.opened.wall_us),
+        evidence=None if said else msgspec.msgpack.encode(asked_of(row, at_us)),
+        counts=msgspec.msgpack.encode(counted_of(row, at_us)) if final else None,
+    ))
 
 
 def _list_tools(batch: Batch, row: Row, state: ExchangeState) -> None:
@@ -76,35 +84,31 @@ def _list_tools(batch: Batch, row: Row, state: ExchangeState) -> None:
             )
 
 
-def _end_session(batch: Batch, state: ExchangeState) -> None:
-    closed, session = state.closed, state.opened.session
-    if closed is None or session is None or closed.status is None:
-        return
-    at = wall(state.opened.wall_us) + timedelta(microseconds=closed.at_us)
-    if state.opened.http_method == "DELETE" and closed.status < 300:
-        batch.ends.append((session, at, "client_delete"))
-    elif closed.status == 404 and closed.upstream_error is None:
-        batch.ends.append((session, at, "lost"))
-    elif state.opened.transport == "sse":
-        batch.ends.append((session, at, "transport_closed"))
-
-
 def _stream(batch: Batch, state: ExchangeState) -> None:
     opened, closed = state.opened, state.closed
     kind = _stream_kind(state)
     if kind is None:
         return
+    state.shown = True
     key = request_key(state.origin.stream, opened.exchange, STREAM_MEMBER)
     ended = None if closed is None else wall(opened.wall_us) + timedelta(microseconds=closed.at_us)
     closed_by = closed.closed_by if closed else ("interrupted" if state.interrupted else None)
     batch.streams[key] = StreamRow(
         key, state.origin.service, state.origin.instance, state.session, kind, wall(opened.wall_us), ended,
-        closed_by, closed.events if closed else 0, closed.response_bytes if closed else 0,
+        closed_by, closed.events if closed else 0, closed.response_bytes if closed else 0, _continues(state),
     )
 
 
+def _continues(state: ExchangeState) -> uuid.UUID | None:
+    """The stream, or the call whose stream it was, that this one resumes."""
+    if state.continues is None:
+        return None
+    stream, number = state.continues
+    return request_key(stream, number, STREAM_MEMBER)
+
+
 def _stream_kind(state: ExchangeState) -> str | None:
-    if state.closed is not None and (state.closed.status or 500) >= 400:
+    if state.closed is not None and (state.closed.status or 500) >= 400 and not state.shown:
         return None
     if state.opened.http_method == "GET":
         if state.opened.transport == "sse":

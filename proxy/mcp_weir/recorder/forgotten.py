@@ -30,6 +30,7 @@ class Forgotten:
         if not self.newest:
             return
         settled.rows = [pair for pair in settled.rows if not self.covers(pair[1])]
+        settled.posted = [h for h in settled.posted if not self._is_before(self._sessions.get(h.session), h.wall_us)]
         for state in (*settled.ended, *settled.open.values()):
             if self.covers(state):
                 scrub(state)
@@ -39,7 +40,11 @@ class Forgotten:
         at = self._sessions.get(state.session) if state.session is not None else None
         if at is None and state.opened.principal_key is not None:
             at = self._principals.get(state.opened.principal_key)
-        return at is not None and wall(state.opened.wall_us) < at
+        return self._is_before(at, state.opened.wall_us)
+
+    @staticmethod
+    def _is_before(at: datetime | None, wall_us: int) -> bool:
+        return at is not None and wall(wall_us) < at
 
 
 def scrub(state: ExchangeState) -> None:
@@ -48,4 +53,4 @@ def scrub(state: ExchangeState) -> None:
     state.opened = type(opened)(
         exchange=opened.exchange, wall_us=opened.wall_us, mono_us=opened.mono_us, http_method=opened.http_method
     )
-    state.requests, state.answers, state.loose, state.cancels = {}, {}, [], []
+    state.requests, state.answers, state.event_ids, state.assigned = {}, {}, [], None

@@ -10,16 +10,17 @@ import psycopg
 import structlog
 
 from mcp_weir.attribution.joins import Joiner, Settled
-from mcp_weir.attribution.sessions import DerivedSessions
 from mcp_weir.attribution.state import Origin
 from mcp_weir.attribution.verdicts import Row, wall
 from mcp_weir.recorder import coverage
 from mcp_weir.recorder.batches import fill
 from mcp_weir.recorder.forgotten import Forgotten
+from mcp_weir.recorder.meeting import Meeting
 from mcp_weir.recorder.rollups import roll_up
 from mcp_weir.recorder.tail import Reading, Tail
 from mcp_weir.sinks.batch import Batch, Quarantined
-from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_derived, load_offsets, load_open, quarantined
+from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_offsets, quarantined
+from mcp_weir.sinks.waiting import Mark, load_open
 from mcp_weir.spool.reader import remove_stream
 from mcp_weir.spool.segment import SegmentHeader, seal
 from mcp_weir.traffic.facts import Heartbeat, Line
@@ -49,10 +50,9 @@ class Intake:
         self._condemned = condemned
         self._forgotten = Forgotten(conn)
         sink.tombstone = self._forgotten.newest
-        self._tail, self._joiner = Tail(root), Joiner()
+        self._tail, self._joiner = Tail(root), Joiner(int(idle_window.total_seconds() * 1e6))
+        self._meeting = Meeting(conn, sink.recorder, self._joiner, idle_window)
         self._coverage = coverage.Coverage(root)
-        self._derived = DerivedSessions(idle_window)
-        self._derived.live.update(load_derived(conn, idle_window))
         self._loaded: set[uuid.UUID] = set()
         self._heard: dict[uuid.UUID, int] = {}  # stream -> wall time of the last heartbeat read, microseconds
         self._reading, self._settled = Reading(), Settled()
@@ -82,13 +82,15 @@ class Intake:
         housekeeping = time.monotonic() >= self._next_housekeeping
         if housekeeping:
             self._housekeep(batch)
-        if not (self.busy or housekeeping or batch.buried or batch.quarantine):
+        if not (self.busy or housekeeping or batch.buried or batch.quarantine or self._meeting.due()):
             return None
         for header in reading.buried:
             self._joiner.interrupt(header.stream)
-        self._settled = self._joiner.settle()
+        self._meeting.ask(batch)
+        self._settled = self._joiner.settle(self._meeting.watermark_us)
         self._forgotten.leave_out(self._settled)
-        fill(batch, self._settled, self._derived)
+        fill(batch, self._settled)
+        self._meeting.tell(batch, self._marks(reading))
         coverage.count_stored(batch, self._settled)
         touched = {step.stream for step in reading.advances} | set(batch.buried)
         streams = set(self._tail.index.streams) if housekeeping else touched
@@ -107,6 +109,7 @@ class Intake:
         else:
             raise RuntimeError("a batch is refused whose parts are not")
         self._tail.committed(self._reading)
+        self._meeting.settle()
         for stream in batch.buried:
             self._coverage.forget(stream)
             self._heard.pop(stream, None)
@@ -120,7 +123,7 @@ class Intake:
         self._tail.meet(new, load_offsets(self._conn, [segment.header.segment for segment in new]))
         self._tail.tidy()
         streams = {segment.header.stream for segment in new} - self._loaded
-        for state in load_open(self._conn, streams):
+        for state in load_open(self._conn, self._sink.recorder, streams):
             self._joiner.load(state)
         self._loaded |= streams
 
@@ -145,6 +148,19 @@ class Intake:
         for header, raw in reading.damaged:
             batch.quarantine.append(Quarantined(header.service, header.instance, raw, "damaged spool line"))
 
+    def _marks(self, reading: Reading) -> dict[uuid.UUID, Mark]:
+        """How far each stream has been read; a stream that has not said anything yet, to its beginning."""
+        marks = {}
+        for stream, segments in self._tail.index.streams.items():
+            if segments:
+                header = segments[-1].header
+                read_to_us = self._heard.get(stream, segments[0].header.started_us)
+                marks[stream] = Mark(header.service, header.host_boot, read_to_us, False)
+        for header in reading.buried:
+            read_to_us = self._heard.get(header.stream, header.started_us)
+            marks[header.stream] = Mark(header.service, header.host_boot, read_to_us, True)
+        return marks
+
     def _housekeep(self, batch: Batch) -> None:
         self._next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
         live = self._tail.live()
@@ -152,9 +168,6 @@ class Intake:
         now_us = time.time_ns() // 1000
         if None not in known:  # a live stream not heard of yet holds the watermark where it was
             self.watermark = wall(min((us for us in known if us is not None), default=now_us))
-        if self.watermark is not None:
-            before = self.watermark - self._idle_window
-            self._joiner.expire(int(before.timestamp() * 1e6))
         self._bury_empty(batch)
 
     def _bury_empty(self, batch: Batch) -> None:
@@ -175,7 +188,7 @@ class Intake:
         bad = {id(item) for item, _ in found}
         batch.rows = [row for row in batch.rows if id(row) not in bad]
         batch.ends = [end for end in batch.ends if id(end) not in bad]
-        batch.derived = [pair for pair in batch.derived if id(pair) not in bad]
+        batch.queue = [row for row in batch.queue if id(row) not in bad]
         batch.pending = [pair for pair in batch.pending if id(pair) not in bad]
         batch.sessions = {key: delta for key, delta in batch.sessions.items() if id(delta) not in bad}
         batch.streams = {key: row for key, row in batch.streams.items() if id(row) not in bad}
@@ -189,7 +202,7 @@ class Intake:
 
 
 def _origin(header: SegmentHeader) -> Origin:
-    return Origin(header.stream, header.service, header.instance, header.key_id)
+    return Origin(header.stream, header.service, header.instance, header.key_id, header.host_boot)
 
 
 def _condemn(batch: Batch, origin: Origin, line: Line) -> None:

@@ -4,10 +4,11 @@ import dataclasses
 import uuid
 from datetime import datetime
 
-from mcp_weir.attribution.joins import ExchangeId
-from mcp_weir.attribution.sessions import SessionDelta
-from mcp_weir.attribution.state import ExchangeState
+from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
+from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import Row
+from mcp_weir.sinks.settler import ToDerive
+from mcp_weir.sinks.waiting import Waits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class StreamRow:
     closed_by: str | None
     events: int
     bytes: int
+    resumed_from: uuid.UUID | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,9 +99,10 @@ class Batch:
     advances: list[Advance] = dataclasses.field(default_factory=list)
     rows: list[Row] = dataclasses.field(default_factory=list)
     rollups: Rollups = dataclasses.field(default_factory=Rollups)
-    derived: list[tuple[uuid.UUID, uuid.UUID]] = dataclasses.field(default_factory=list)
+    queue: list[ToDerive] = dataclasses.field(default_factory=list)
     sessions: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)
-    ends: list[tuple[uuid.UUID, datetime, str]] = dataclasses.field(default_factory=list)
+    ends: list[SessionEnd] = dataclasses.field(default_factory=list)
+    waits: Waits = dataclasses.field(default_factory=Waits)
     open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)
     pending: list[tuple[Row, int]] = dataclasses.field(default_factory=list)
     gone: set[ExchangeId] = dataclasses.field(default_factory=set)

@@ -4,16 +4,16 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import msgspec
 import psycopg
 
-from mcp_weir.attribution.joins import ExchangeId
-from mcp_weir.attribution.state import ExchangeState
+from mcp_weir.attribution.sessions import SessionEnd
+from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import COLUMNS, Row
-from mcp_weir.sinks import poison, sessions
+from mcp_weir.sinks import poison, sessions, settler, waiting
 from mcp_weir.sinks.batch import CLIENT_MAX, METHOD_MAX, TARGET_MAX, Advance, Batch, Quarantined
 from mcp_weir.sinks.copying import Columns, More, column_types, latency_bucket
 from mcp_weir.store.queries import sql
@@ -38,6 +38,7 @@ class PostgresSink:
     """Writes batches over one connection of its own. Not thread-safe; made anew with each connection."""
 
     def __init__(self, conn: psycopg.Connection) -> None:
+        self.recorder = uuid.uuid4()  # who holds in memory what this sink leaves open
         self.tombstone = 0  # the newest one that the caller knows
         self._conn = conn
         self._partitions: set[date] = set()
@@ -58,6 +59,7 @@ class PostgresSink:
                     if items:
                         write(items)
                 self._coverage(batch)
+                waiting.write(self._conn, self.recorder, batch.waits)
         except Exception as error:
             if poison.blames_a_row(error):
                 self._partitions.clear()
@@ -90,8 +92,9 @@ class PostgresSink:
         return [
             (batch.rows, self._copy_rows),
             (list(batch.sessions.values()), self._session_rows),
-            (_first_ends(batch.ends), self._session_ends),
-            (batch.derived, self._derived),
+            (_first_ends(batch.ends), self._note_ends),
+            (sorted(batch.sessions.keys() | {end.session_key for end in batch.ends}), self._apply_ends),
+            (batch.queue, lambda rows: settler.enqueue(self._conn, rows)),
             (list(batch.gone | batch.open.keys()), self._clear_pending),
             (list(batch.open.items()), self._open),
             (batch.pending, self._copy_pending),
@@ -112,11 +115,11 @@ class PostgresSink:
     def _session_rows(self, deltas: list[Any]) -> None:
         self._conn.execute(self._upsert_sessions, sessions.arrays(deltas))
 
-    def _session_ends(self, ends: list[Any]) -> None:
-        self._unnest("end_sessions", ends)
+    def _note_ends(self, ends: list[Any]) -> None:
+        self._unnest("note_ends", map(dataclasses.astuple, ends))
 
-    def _derived(self, pairs: list[Any]) -> None:
-        self._unnest_into("weir.derived_requests (request_key, session_key)", ("uuid", "uuid"), pairs)
+    def _apply_ends(self, keys: list[uuid.UUID]) -> None:
+        self._conn.execute(sql("apply_ends"), (keys,))
 
     def _clear_pending(self, idents: list[ExchangeId]) -> None:
         columns = _columns(idents)
@@ -128,8 +131,20 @@ class PostgresSink:
             )
 
     def _open(self, states: list[tuple[ExchangeId, ExchangeState]]) -> None:
-        rows = [(stream, number, msgspec.msgpack.encode(state)) for (stream, number), state in states]
-        self._unnest_into("weir.open_exchanges (stream, exchange, state)", ("uuid", "bigint", "bytea"), rows)
+        rows = [
+            (stream, number, self.recorder, state.origin.service, state.session, msgspec.msgpack.encode(state))
+            for (stream, number), state in states
+        ]
+        self._unnest_into(
+            "weir.open_exchanges (stream, exchange, recorder, service, session_key, state)",
+            ("uuid", "bigint", "uuid", "text", "uuid", "bytea"), rows,
+        )
+        for (stream, number), state in states:  # few: streams that may be resumed
+            if state.resumable and state.session is not None:
+                self._conn.execute(
+                    "UPDATE weir.open_exchanges SET event_ids = %s WHERE stream = %s AND exchange = %s",
+                    (state.event_ids, stream, number),
+                )
 
     def _copy_pending(self, pending: list[tuple[Row, int]]) -> None:
         numbers = iter([number for _, number in pending])
@@ -178,8 +193,12 @@ def quarantined(item: object, reason: str) -> Quarantined | None:
     return Quarantined(service, instance, raw, reason)
 
 
-def _first_ends(ends: list[tuple[uuid.UUID, datetime, str]]) -> list[tuple[uuid.UUID, datetime, str]]:
-    return list({end[0]: end for end in sorted(ends, reverse=True)}.values())[::-1]
+def _first_ends(ends: list[SessionEnd]) -> list[SessionEnd]:
+    """One for each (session, reason): the first, and of `lost` the last."""
+    ordered = sorted(ends, key=lambda end: end.at, reverse=True)
+    first = {(end.session_key, end.reason): end for end in ordered if end.reason != "lost"}
+    last = {(end.session_key, end.reason): end for end in reversed(ordered) if end.reason == "lost"}
+    return [*first.values(), *last.values()]
 
 
 def _jsonable(value: object) -> str:
@@ -200,31 +219,9 @@ def _failure(row: Row) -> tuple[object, ...]:
             row.error_message, row.request_key)
 
 
-def load_open(conn: psycopg.Connection, streams: Iterable[uuid.UUID]) -> list[ExchangeState]:
-    """The exchanges of these streams that earlier batches left unresolved."""
-    found = conn.execute("SELECT state FROM weir.open_exchanges WHERE stream = ANY(%s)", (list(streams),))
-    return [msgspec.msgpack.decode(state, type=ExchangeState) for (state,) in found.fetchall()]
-
-
 def load_offsets(conn: psycopg.Connection, segments: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, bool]]:
     """segment -> (offset, done) for those that the ledger knows."""
     found = conn.execute(
         "SELECT segment, offset_bytes, done FROM weir.segments WHERE segment = ANY(%s)", (list(segments),)
     )
     return {segment: (offset, done) for segment, offset, done in found.fetchall()}
-
-
-def load_derived(
-    conn: psycopg.Connection, idle_window: timedelta
-) -> dict[tuple[str, ...], tuple[uuid.UUID, datetime]]:
-    """Derived sessions that may still go on, by the scope that DerivedSessions keys them with."""
-    found = conn.execute(
-        "SELECT service, principal_key, host(remote_addr), client_name, client_version, user_agent, session_key,"
-        " last_seen_at FROM weir.session_rows WHERE source IN ('principal', 'client') AND last_seen_at > now() - %s"
-        " ORDER BY last_seen_at",
-        (idle_window,),
-    )
-    return {
-        (service, principal.hex() if principal else addr or "", name or "", version or "", agent or ""): (key, seen)
-        for service, principal, addr, name, version, agent, key, seen in found.fetchall()
-    }

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from mcp_weir.attribution.sessions import SessionDelta
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(SessionDelta))
-_COUNTED = ("request_count", "tool_call_count", "error_count", "request_bytes", "response_bytes", "tokens_in",
-            "tokens_out")
-_EARLIEST = ("client_name", "client_version", "client_label", "client_capabilities")
-_FIRST_KNOWN = ("session_id", "user_agent", "protocol_version", "server_name", "server_version", "principal",
-                "principal_key", "remote_addr")
-_RULES = {
-    "started_at": "least(s.started_at, excluded.started_at)",
-    "last_seen_at": "greatest(s.last_seen_at, excluded.last_seen_at)",
-    "identity_at": "least(s.identity_at, excluded.identity_at)",
-    "era": "CASE WHEN s.era = 'unknown' THEN excluded.era ELSE s.era END",
-}
+_COUNTED = ("request_count", "tool_call_count", "call_count", "error_count", "request_bytes", "response_bytes",
+            "tokens_in", "tokens_out")
+_OF_IDENTITY = ("client_name", "client_version", "client_label", "client_capabilities", "server_name",
+                "server_version", "identity_at", "identity_by", "begun_stream", "begun_connection")
+_OF_FIRST_SEEN = ("instance", "user_agent", "principal", "principal_key", "remote_addr", "started_at", "seen_by")
+_IDENTIFIES = ("(excluded.identity_at IS NOT NULL AND (s.identity_at IS NULL"
+               " OR (excluded.identity_at, excluded.identity_by) < (s.identity_at, s.identity_by)))")
+_EARLIER = "(excluded.started_at, excluded.seen_by) < (s.started_at, s.seen_by)"
 
 
 def upsert(types: Mapping[str, str]) -> bytes:
@@ -38,9 +35,16 @@ def arrays(deltas: Iterable[SessionDelta]) -> Sequence[list[object]]:
 def _merged(column: str) -> str:
     if column in _COUNTED:
         return f"s.{column} + excluded.{column}"
-    if column in _EARLIEST:
-        return (f"CASE WHEN s.identity_at IS NULL OR excluded.identity_at < s.identity_at"
-                f" THEN coalesce(excluded.{column}, s.{column}) ELSE s.{column} END")
-    if column in _FIRST_KNOWN:
-        return f"coalesce(s.{column}, excluded.{column})"
-    return _RULES.get(column, f"s.{column}")
+    if column in _OF_IDENTITY:
+        return f"CASE WHEN {_IDENTIFIES} THEN excluded.{column} ELSE s.{column} END"
+    if column in _OF_FIRST_SEEN:
+        return f"CASE WHEN {_EARLIER} THEN excluded.{column} ELSE s.{column} END"
+    return {
+        "last_seen_at": "greatest(s.last_seen_at, excluded.last_seen_at)",
+        "session_id": "coalesce(s.session_id, excluded.session_id)",  # one key, one id
+        "era": "CASE WHEN s.era = 'unknown' THEN excluded.era WHEN excluded.era = 'unknown' THEN s.era"
+               " ELSE least(s.era, excluded.era) END",
+        "protocol_version": f"CASE WHEN {_IDENTIFIES} THEN excluded.protocol_version"
+                            " WHEN s.identity_at IS NOT NULL THEN s.protocol_version"
+                            f" WHEN {_EARLIER} THEN excluded.protocol_version ELSE s.protocol_version END",
+    }.get(column, f"s.{column}")

@@ -138,8 +138,9 @@ class Settler:
 
     def _queued(self, scopes: list[bytes]) -> dict[bytes, list[tuple[Queued, datetime]]]:
         found = self._conn.execute(
-            "SELECT scope, id, (extract(epoch FROM started_at) * 1e6)::bigint, request_key, lead_key, lead_at, evidence,"
-            " counts FROM weir.derived_queue WHERE scope = ANY(%s) ORDER BY started_at LIMIT %s", (scopes, _ROWS_A_RUN))
+            "SELECT scope, id, (extract(epoch FROM started_at) * 1e6)::bigint, request_key, lead_key, lead_at,"
+            " evidence, counts FROM weir.derived_queue WHERE scope = ANY(%s) ORDER BY started_at LIMIT %s",
+            (scopes, _ROWS_A_RUN))
         rows: dict[bytes, list[tuple[Queued, datetime]]] = defaultdict(list)
         for scope, number, at_us, key, lead, lead_at, evidence, counts in found.fetchall():
             asked = msgspec.msgpack.decode(evidence, type=Asked) if evidence else None
@@ -158,8 +159,8 @@ class Settler:
         if not wanted:
             return {}
         found = self._conn.execute(
-            "SELECT d.request_key, d.session_key FROM weir.derived_requests d"
-            " JOIN unnest(%s::uuid[], %s::timestamptz[]) AS w (request_key, started_at) USING (request_key, started_at)",
+            "SELECT d.request_key, d.session_key FROM weir.derived_requests d JOIN"
+            " unnest(%s::uuid[], %s::timestamptz[]) AS w (request_key, started_at) USING (request_key, started_at)",
             _columns(wanted))
         return dict(found.fetchall())
 

@@ -1,4 +1,4 @@
-"""What is unresolved, in Postgres: open exchanges, what others posted for them, the watermark, operations.
+"""What is unresolved, in Postgres: what recorders post for each other, the watermark, operations.
 
 Each recorder holds its own exchanges in memory and alone writes their rows; the tables are how two recorders
 meet. Everything is found by key; nothing here scans history.
@@ -15,26 +15,24 @@ import psycopg
 
 from mcp_weir.attribution.operations import HandedOut
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState
-from mcp_weir.attribution.verdicts import COLUMNS, Row, wall
+from mcp_weir.attribution.verdicts import wall
+from mcp_weir.traffic.facts import Identity
 
-_SILENT_S = 600  # a stream unheard of for so long holds no verdict back
 _GONE_S = 15  # a recorder silent for so long has left its waiting exchanges to others
 _HANDED_OUT_DAYS = 1
-_SKEW_US = {True: 2_000_000, False: 200_000}  # between hosts, and (for what is announced after 0.1 s) within one
+_SKEW_US = {True: 2_000_000, False: 300_000}  # between hosts, and (for what is announced after 0.1 s) within one
 
 
 @dataclasses.dataclass(slots=True)
 class Waits:
-    """The part of a batch that concerns what is unresolved."""
+    """The part of a batch by which recorders meet."""
 
-    open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)
-    gone: set[ExchangeId] = dataclasses.field(default_factory=set)
-    pending: list[tuple[Row, int, bool]] = dataclasses.field(default_factory=list)  # row, exchange, is it over
     posted: list[Elsewhere] = dataclasses.field(default_factory=list)
     received: list[Elsewhere] = dataclasses.field(default_factory=list)
     handed: list[HandedOut] = dataclasses.field(default_factory=list)
     claims: list[HandedOut] = dataclasses.field(default_factory=list)
     marks: dict[uuid.UUID, "Mark"] = dataclasses.field(default_factory=dict)
+    alive: bool = False  # say that this recorder is there
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,9 +49,13 @@ class Taken(Exception):
     """Another recorder took what this batch was about to use: nothing was written, read again."""
 
 
-def write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
+def write(conn: psycopg.Connection, recorder: uuid.UUID, waits: Waits) -> None:
     """Write it, within the batch's transaction. Raises Taken."""
-    _write_exchanges(cur, recorder, waits)
+    with conn.cursor() as cur:
+        _write(cur, recorder, waits)
+
+
+def _write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
     for heard in waits.received:
         cur.execute("DELETE FROM weir.elsewhere WHERE stream = %s AND exchange = %s AND seq = %s",
                     (heard.origin.stream, heard.exchange, heard.seq))
@@ -75,15 +77,19 @@ def write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
     if waits.marks:
         cur.executemany(_MARK, [
             (stream, m.service, m.boot, wall(m.read_to_us), m.done) for stream, m in sorted(waits.marks.items())])
+    if waits.alive:
         cur.execute("INSERT INTO weir.recorders (recorder) VALUES (%s) ON CONFLICT (recorder) DO UPDATE"
                     " SET seen_at = now()", (recorder,))
 
 
-def watermark_us(conn: psycopg.Connection) -> int:
-    """Wall time before which everything that opened is in this database or in the reader's hands."""
+def watermark_us(conn: psycopg.Connection, silent: timedelta) -> int:
+    """Wall time before which everything that opened is in this database or in the reader's hands.
+
+    A stream that nobody has read from for `silent` is not waited for.
+    """
     found = conn.execute(
         "SELECT extract(epoch FROM min(read_to)) * 1e6, count(DISTINCT boot) > 1, extract(epoch FROM now()) * 1e6"
-        " FROM weir.stream_marks WHERE NOT done AND updated_at > now() - %s", (timedelta(seconds=_SILENT_S),)
+        " FROM weir.stream_marks WHERE NOT done AND updated_at > now() - %s", (silent,)
     ).fetchone()
     assert found is not None
     lowest, several_hosts, now = found
@@ -134,6 +140,13 @@ def continued(conn: psycopg.Connection, session: uuid.UUID, event_id: bytes) -> 
     return None if found is None else (found[0], found[1])
 
 
+def load_clients(conn: psycopg.Connection, keys: Iterable[uuid.UUID]) -> dict[uuid.UUID, Identity]:
+    """Who the clients of these sessions are, where that is known."""
+    found = conn.execute("SELECT session_key, client_name, client_version FROM weir.session_rows"
+                         " WHERE session_key = ANY(%s) AND identity_at IS NOT NULL", (list(keys),))
+    return {key: Identity(name=name, version=version) for key, name, version in found.fetchall()}
+
+
 def ended_sessions(conn: psycopg.Connection, keys: list[uuid.UUID]) -> list[tuple[uuid.UUID, int, str | None]]:
     """(session, Unix microseconds of its end, who closed its stream) of those that have ended."""
     found = conn.execute(
@@ -161,35 +174,9 @@ def _states(rows: list[tuple[bytes]]) -> list[ExchangeState]:
     return [msgspec.msgpack.decode(state, type=ExchangeState) for (state,) in rows]
 
 
-def _write_exchanges(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
-    touched = sorted(waits.gone | waits.open.keys(), key=str)
-    if not touched:
-        return
-    cur.executemany("DELETE FROM weir.pending_requests WHERE stream = %s AND exchange = %s", touched)
-    if waits.gone:
-        cur.executemany("DELETE FROM weir.open_exchanges WHERE stream = %s AND exchange = %s",
-                        sorted(waits.gone, key=str))
-    if waits.open:
-        cur.executemany(_KEEP, [
-            (stream, number, recorder, state.origin.service, state.session,
-             state.event_ids if state.session else [], msgspec.msgpack.encode(state))
-            for (stream, number), state in sorted(waits.open.items(), key=lambda item: str(item[0]))])
-    if waits.pending:
-        columns = (*COLUMNS, "exchange", "waiting")
-        cur.executemany(
-            f"INSERT INTO weir.pending_requests ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
-            " ON CONFLICT DO NOTHING",
-            [(*(getattr(row, name) for name in COLUMNS), number, over) for row, number, over in waits.pending])
-
-
 _POST = (
     "INSERT INTO weir.elsewhere (stream, exchange, seq, service, session_key, direction, jsonrpc_id, at, said)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-)
-_KEEP = (
-    "INSERT INTO weir.open_exchanges (stream, exchange, recorder, service, session_key, event_ids, state)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (stream, exchange) DO UPDATE SET recorder = excluded.recorder,"
-    " session_key = excluded.session_key, event_ids = excluded.event_ids, state = excluded.state"
 )
 _MARK = (
     "INSERT INTO weir.stream_marks (stream, service, boot, read_to, done) VALUES (%s, %s, %s, %s, %s)"

@@ -6,7 +6,6 @@ ALTER TABLE weir.pending_requests ADD COLUMN handle bytea, ADD COLUMN proxied bo
 COMMENT ON COLUMN weir.request_rows.handle IS 'evidence: keyed hash of the configured handle header or argument';
 COMMENT ON COLUMN weir.request_rows.proxied IS
     'evidence: a trusted proxy stood before us, so that one connection may have carried many clients';
-CREATE INDEX request_rows_operation ON weir.request_rows (operation_key) WHERE operation_key <> request_key;
 
 -- The watermark: up to which wall time each worker's stream is in this database.
 CREATE TABLE weir.stream_marks (
@@ -154,7 +153,8 @@ CROSS JOIN LATERAL (
     SELECT s.ended_at IS NOT NULL
         AND (s.end_reason NOT IN ('lost', 'replaced') OR s.last_seen_at <= s.ended_at) AS said,
         s.last_seen_at < now() - weir.idle_window() AND NOT EXISTS (
-            SELECT 1 FROM weir.stream_rows t WHERE t.session_key = s.session_key AND t.closed_at IS NULL) AS idle
+            SELECT 1 FROM weir.stream_rows t WHERE t.session_key = s.session_key AND t.closed_at IS NULL
+            AND t.closed_by IS NULL) AS idle
 ) e;
 CREATE INDEX stream_rows_open ON weir.stream_rows (session_key) WHERE closed_at IS NULL;
 

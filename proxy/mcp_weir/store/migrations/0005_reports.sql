@@ -213,7 +213,6 @@ CREATE INDEX request_rows_errors ON weir.request_rows (started_at) WHERE weir.is
 CREATE INDEX request_rows_target ON weir.request_rows (target, started_at) WHERE method = 'tools/call';
 CREATE INDEX request_rows_slowest ON weir.request_rows (target, duration_ms) WHERE method = 'tools/call';
 CREATE INDEX request_rows_rounds ON weir.request_rows (operation_key) WHERE operation_key <> request_key;
-CREATE INDEX derived_requests_session ON weir.derived_requests (session_key);
 CREATE INDEX session_rows_started ON weir.session_rows (started_at);
 CREATE INDEX session_rows_previous ON weir.session_rows (previous_session_key) WHERE previous_session_key IS NOT NULL;
 CREATE INDEX session_rows_principal ON weir.session_rows (principal_key, last_seen_at) WHERE principal_key IS NOT NULL;

@@ -8,4 +8,4 @@ WITH found AS (
         host(remote_addr), user_agent
     FROM weir.pending_requests r WHERE request_key = %(key)s
 )
-SELECT f.*, d.session_key AS derived_key FROM found f LEFT JOIN weir.derived_requests d USING (request_key)
+SELECT f.*, d.session_key AS derived_key FROM found f LEFT JOIN weir.derived_requests d USING (request_key, started_at)
