@@ -95,9 +95,9 @@ def test_an_exchange_only_opened_when_the_recorder_restarts_is_not_forgotten(
     writer = writer_at(tmp_path)
     writer.offer(call(0), 5)
     writer.offer(call(1)[:1], 5)
-    drain_rows(database_url, tmp_path, 1)
+    drain_until(database_url, tmp_path, 1)
     writer.offer(call(1)[1:], 5)
-    drain_rows(database_url, tmp_path, 2)
+    drain_until(database_url, tmp_path, 2)
     assert [row[:2] for row in rows(database_url)] == [("0", "ok"), ("1", "ok")]
     writer.close()
 

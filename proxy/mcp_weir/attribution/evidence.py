@@ -163,7 +163,7 @@ def counted_of(row: RowLike, at_us: int) -> Counted:
     client = row.direction == "client"
     ended_us = at_us + round((row.end_ms or 0) * 1000)
     return Counted(ended_us, row.http_status is not None and row.http_status < 400 and row.outcome != "http_error", (
-        1, client and row.method == "tools/call", client and row.method in CALLS, row.outcome in ERRORS,
+        1, int(client and row.method == "tools/call"), int(client and row.method in CALLS), int(row.outcome in ERRORS),
         row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0))
 
 

@@ -39,7 +39,8 @@ def forget(conn: psycopg.Connection, subject: Subject) -> dict[str, int]:
         assert at is not None
         erased = {"open_exchanges": _scrub_open(conn, subject, at[0])}
         words = [word.encode() for word in _spellings(subject)]
-        values = {"sessions": sessions, "principals": principals, "words": words}
+        raw = [*principals, *(key.bytes for key in sessions)]
+        values = {"sessions": sessions, "principals": principals, "words": words, "raw": raw}
         erased |= dict(conn.execute(sql("forget"), values).fetchall())
     return erased
 
@@ -53,7 +54,9 @@ def _scrub_open(conn: psycopg.Connection, subject: Subject, before: datetime) ->
             scrub(state)
             scrubbed.append((msgspec.msgpack.encode(state), stream, exchange))
     with conn.cursor() as cur:
-        cur.executemany("UPDATE weir.open_exchanges SET state = %s WHERE stream = %s AND exchange = %s", scrubbed)
+        cur.executemany(
+            "UPDATE weir.open_exchanges SET state = %s, session_key = NULL, event_ids = '{}'"
+            " WHERE stream = %s AND exchange = %s", scrubbed)
     return len(scrubbed)
 
 

@@ -13,6 +13,15 @@ WITH mine AS (
 ), pending AS (
     DELETE FROM weir.pending_requests
     WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[]) RETURNING 1
+), queued AS (
+    DELETE FROM weir.derived_queue WHERE request_key IN (SELECT request_key FROM mapped) RETURNING 1
+), scopes AS (
+    DELETE FROM weir.derived_scopes s
+    WHERE EXISTS (SELECT 1 FROM unnest(%(raw)s::bytea[]) AS w (word) WHERE position(word IN s.state) > 0) RETURNING 1
+), posted AS (
+    DELETE FROM weir.elsewhere WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
+), ends AS (
+    DELETE FROM weir.session_ends WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
 ), streams AS (
     DELETE FROM weir.stream_rows WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
 ), quarantined AS (
