@@ -105,12 +105,15 @@ def _requests(ledgers: Sequence[Ledger], rows: Iterable[Row]) -> tuple[list[str]
 
 def _others(ledgers: Sequence[Ledger], rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """The server's questions, conversation by conversation, and refused exchanges without a request."""
-    owner: dict[UUID | None, str] = {row.session_key: row.span for row in rows if row.span and row.session_key}
-    trace = {span: ledger.trace for ledger in ledgers for span in ledger.sent}
+    conversation = {span: ledger.trace for ledger in ledgers for span in ledger.sent}
+    owner: dict[UUID | None, str] = {
+        row.session_key: conversation[row.span] for row in rows
+        if row.direction == "client" and row.session_key and row.span in conversation
+    }
     asked: Counter[Any] = Counter()
     for row in rows:
         if row.direction == "server":
-            asked[trace.get(owner.get(row.session_key, "")), row.jsonrpc_id, row.method] += 1
+            asked[owner.get(row.session_key), row.jsonrpc_id, row.method] += 1
     knew: Counter[Any] = Counter()
     for ledger in ledgers:
         knew.update({(ledger.trace, number, method): count for (number, method), count in ledger.asked.items()})

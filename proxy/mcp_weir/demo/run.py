@@ -20,6 +20,7 @@ from mcp_weir.demo.show import Show
 
 _SETTLE_S = 45.0
 _POLL_S = 0.5
+_STEADY = 2  # looks more after the record was complete: a row too many may come late
 _ENCORE_PAUSE_S = (0.5, 4.0)
 
 
@@ -65,15 +66,17 @@ async def _evening(options: Options, addresses: Addresses, show: Show) -> dict[s
 async def _settled(
     play: stage.Stage, addresses: Addresses, seen: Callable[[int], None]
 ) -> tuple[Verdict, dict[str, int]]:
-    """The verdict as soon as the record is complete, or as it stands after 45 s."""
+    """The verdict once the record is complete and has stayed so for a second, or as it stands after 45 s."""
     server = await asyncio.to_thread(processes.server_count, addresses)
     deadline = time.monotonic() + _SETTLE_S
+    steady = 0
     while True:
         rows = await asyncio.to_thread(records.rows, addresses)
         sessions = await asyncio.to_thread(records.sessions, addresses)
         verdict = judge(play.ledgers, rows, sessions, server, play.broken)
         seen(verdict.recorded["requests"])
-        if verdict.equal or time.monotonic() > deadline:
+        steady = steady + 1 if verdict.equal else 0
+        if steady > _STEADY or time.monotonic() > deadline:
             return verdict, sessions
         await asyncio.sleep(_POLL_S)
 

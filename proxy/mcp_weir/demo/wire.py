@@ -75,11 +75,9 @@ class _Noted(httpx2.AsyncByteStream):
             self._failed = None
 
     def _take_events(self) -> None:
-        *events, self._rest = self._rest.replace(b"\r\n", b"\n").split(b"\n\n")
-        for event in events:
-            data = [line[5:].lstrip() for line in event.split(b"\n") if line.startswith(b"data:")]
-            if any(data):
-                self._note(b"\n".join(data))
+        events, self._rest = events_of(self._rest)
+        for data in events:
+            self._note(data)
 
     def _note(self, body: bytes) -> None:
         try:
@@ -88,3 +86,14 @@ class _Noted(httpx2.AsyncByteStream):
             return
         for message in said if isinstance(said, list) else [said]:
             self._ledger.answered(message)
+
+
+def events_of(stream: bytes) -> tuple[list[bytes], bytes]:
+    """The data of whole server-sent events that have any, and what is left for the next chunk."""
+    *whole, rest = stream.replace(b"\r\n", b"\n").split(b"\n\n")
+    found = []
+    for event in whole:
+        data = [line[5:].lstrip() for line in event.split(b"\n") if line.startswith(b"data:")]
+        if any(data):
+            found.append(b"\n".join(data))
+    return found, rest
