@@ -1,0 +1,72 @@
+"""P1 and P2 against the running product: the relay tests' own cases, sent to `mcp-weir up` with two workers."""
+
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from faults.lab.table import at_least, at_most, judge
+from faults.lab.weir import running
+from relay import test_guard as guard
+from relay import test_transparency as transparency
+from relay.conftest import Peer, Upstream, fixed
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+
+def _seen(port: int, server: Upstream, request: bytes) -> tuple:
+    """One exchange as it looked to the upstream and to the client, without what belongs to one hop."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        got = Peer(sock).send(request).response()
+    arrived = server.requests[-1]
+    status = got.start.split(b" ", 1)[1].strip()
+    return arrived.start, arrived.headers, arrived.body, arrived.whole, status, got.headers, got.body, got.whole
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(500, marks=pytest.mark.full)])
+def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
+    case = [transparency.Case(0)]  # the weir itself asks once, when it starts
+
+    def answer(peer: Peer, request: object) -> bool:
+        peer.send(case[0].response())
+        return case[0].status in transparency.NO_BODY or case[0].chunked_back != "close"
+
+    server = Upstream(answer)
+    different = []
+    with running(server.port, postgres.url(postgres.database()), tmp_path, workers=2) as weir:
+        for seed in range(count):
+            case[:] = [transparency.Case(seed)]
+            request = case[0].request()
+            if _seen(server.port, server, request) != _seen(weir.port, server, request):
+                different.append(seed)
+    server.close()
+    judge("P1", "exchanges direct and through: target, headers, bodies, status, reason",
+          at_most("differences", len(different), 0), bites={"generated exchanges": count}, about=str(different))
+
+
+def test_smuggling_corpus(postgres, tmp_path) -> None:
+    cases = list(dict.fromkeys(guard.corpus()))
+    marked = [data.replace(b"/outer", b"/outer?%d," % n).replace(b"/smuggled", b"/smuggled?%d," % n)
+              for n, data in enumerate(cases)]
+    server = Upstream(fixed())
+    with running(server.port, postgres.url(postgres.database()), tmp_path, workers=2) as weir:
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda data: guard.sends(weir.port, data), marked))
+    arrived: dict[int, list] = {}
+    for request in server.requests:
+        if found := re.search(rb"\?(\d+),", request.start):
+            arrived.setdefault(int(found[1]), []).append(request)
+    split, forwarded = [], 0
+    for number, (data, got) in enumerate(zip(marked, answers, strict=True)):
+        whole = [request for request in arrived.get(number, []) if request.whole]
+        forwarded += bool(whole)
+        try:
+            guard.judge(data, got, whole)
+        except AssertionError:
+            split.append(data[:200])
+    server.close()
+    judge("P2", "smuggling inputs: CL.TE, TE.TE, obs-fold, bare LF, chunk sizes, heads",
+          at_most("split or altered", len(split), 0), at_least("inputs", len(cases), 300),
+          bites={"inputs": len(cases), "refused": len(cases) - forwarded},
+          notes=f"{forwarded} passed on as one identical request", about=str(split[:3]))
