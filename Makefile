@@ -24,6 +24,14 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check proxy server tests
 	$(VENV)/bin/mypy
 
+.PHONY: fuzz
+FUZZ_SECONDS := 300
+fuzz: $(VENV)/.ready # coverage-guided, over everything that reads what strangers send; findings are left in .fuzz/
+	$(VENV)/bin/pip install -q --disable-pip-version-check atheris
+	mkdir -p .fuzz
+	$(RUN) tests/fuzz/fuzz_exchange.py .fuzz/corpus -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=800 -timeout=10 \
+		-artifact_prefix=.fuzz/
+
 .PHONY: matrix matrix-quick conformance
 matrix: $(VENV)/.ready # real servers x real clients; needs npm, installs its peers into .matrix/
 	$(RUN) tests/matrix/run.py

@@ -33,9 +33,9 @@ class SseDecoder:
         self._skipping = False  # the unfinished line is over the limit
         self._after_cr = False
         self._begun: bytes | None = b""  # the first bytes, until it is known whether they are a BOM
-        self._data: list[bytes] = []
+        self._data = b""  # the usual event has one line of data, which is never copied again
+        self._more = bytearray()  # and all of it where there are several: a list of short lines would weigh 20 times it
         self._has_data = self._oversized = False
-        self._size = 0
         self._event = b""
         self._id: bytes | None = None
         self._retry: int | None = None
@@ -99,12 +99,7 @@ class SseDecoder:
 
     def _field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
-            self._has_data = True
-            self._size += len(value) + 1
-            if self._size > self._limit + 1:
-                self._too_long()
-            elif not self._oversized:
-                self._data.append(value)
+            self._add(value)
         elif name == b"event":
             self._event = value[:64]
         elif name == b"id":
@@ -113,16 +108,35 @@ class SseDecoder:
         elif name == b"retry" and value.isdigit() and len(value) < 10:
             self._retry = int(value)
 
+    def _add(self, value: bytes) -> None:
+        if self._oversized:
+            return
+        if not self._has_data:
+            self._has_data, self._data = True, value
+            return
+        if not self._more:
+            self._more += self._data + b"\n"
+        else:
+            self._more += b"\n"
+        self._more += value
+        if len(self._more) > self._limit:
+            self._too_long()
+
     def _too_long(self) -> None:
         self._oversized = True
-        self._data.clear()
+        self._clear_data()
+
+    def _clear_data(self) -> None:
+        self._data = b""
+        if self._more:
+            self._more = bytearray()
 
     def _dispatch(self, events: list[Event]) -> None:
         has_data = self._has_data or self._oversized
         if has_data or self._id is not None or self._retry is not None:
-            data = b"\n".join(self._data) if has_data else None
+            data = (bytes(self._more) or self._data) if has_data else None
             kind = self._event.decode("utf-8", "replace") or "message"
             events.append(Event(data, kind, self._id, self._retry, self._oversized))
-        self._data.clear()
+        self._clear_data()
         self._has_data = self._oversized = False
-        self._size, self._event, self._id, self._retry = 0, b"", None, None
+        self._event, self._id, self._retry = b"", None, None
