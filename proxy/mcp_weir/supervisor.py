@@ -121,14 +121,14 @@ class Supervisor:
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + self._settings.drain_timeout
+        for sock in self._sockets:
+            sock.close()  # first: what connects from now on is refused, and not left in a queue that nobody serves
         self._end([*self._relays, *(child for child, _ in self._retired)], deadline - self._last_s + 0.5)
         self._end([self._recorder], deadline - self._last_s * 0.3)
         if self._reviving is not None:
             self._reviving.join(max(0.0, deadline - time.monotonic()))
         if self._embedded is not None:
             self._embedded.stop()
-        for sock in self._sockets:
-            sock.close()
 
     def _end(self, children: list[Child], deadline: float) -> None:
         for child in children:
