@@ -24,7 +24,9 @@ def _seen(port: int, server: Upstream, request: bytes) -> tuple:
     return arrived.start, arrived.headers, arrived.body, arrived.whole, status, got.headers, got.body, got.whole
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(500, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(150, marks=pytest.mark.short), pytest.param(500, marks=pytest.mark.full)]
+)
 def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
     case = [transparency.Case(0)]  # the weir itself asks once, when it starts
 

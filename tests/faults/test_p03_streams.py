@@ -79,6 +79,7 @@ async def _flow(laboratory, count: int, events: int) -> None:
         )
 
 
+@pytest.mark.short
 async def test_streams(laboratory) -> None:
     await _flow(laboratory, 300, 10)
 

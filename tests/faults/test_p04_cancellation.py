@@ -44,7 +44,9 @@ async def _descriptors(lab, before: int) -> int:
     return max(0, more)
 
 
-@pytest.mark.parametrize("kind", ["sleep", "stream", "get"])
+@pytest.mark.parametrize(
+    "kind", ["sleep", pytest.param("stream", marks=pytest.mark.full), pytest.param("get", marks=pytest.mark.full)]
+)
 async def test_clients_that_leave(laboratory, kind: str) -> None:
     async with laboratory() as lab:
         await asyncio.sleep(4)  # the first call's pooled connection is gone

@@ -10,7 +10,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.table import at_most, judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
-RATE, LASTS, ADDED_MS = 400, 4.0, 2.0
+RATE, LASTS, ADDED_MS = 400, 3.0, 2.0
 STATES = ("frozen", "dead", "disk full")
 
 

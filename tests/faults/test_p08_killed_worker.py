@@ -71,6 +71,7 @@ async def _killed(lab, count: int) -> None:
     )
 
 
+@pytest.mark.short
 async def test_fifteen_kills(laboratory) -> None:
     async with laboratory(workers=WORKERS) as lab:
         await _killed(lab, 15)

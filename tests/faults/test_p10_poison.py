@@ -74,7 +74,7 @@ async def _recorded_neighbours(url: str, count: int) -> int:
     return found
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("kind", ["application/json", pytest.param("text/event-stream", marks=pytest.mark.full)])
 @pytest.mark.parametrize("corpus", ["json_test_suite", "postgres_poisons", "answer_poisons"])
 async def test_poison(postgres, tmp_path, corpus: str, kind: str) -> None:
     cases = getattr(poison, corpus)()

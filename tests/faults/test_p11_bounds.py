@@ -108,6 +108,7 @@ async def _full_buffers(lab) -> int:
     return moved
 
 
+@pytest.mark.full
 async def test_slowloris(laboratory) -> None:
     async with laboratory(head_timeout="4s") as lab:
         others, peak = Others(), Peak(lab.weir.relay)
@@ -171,7 +172,9 @@ async def test_uploads_of_64_mib(postgres, tmp_path) -> None:
                   bites={"bytes": sum(mirror.sizes.values())})
 
 
-@pytest.mark.parametrize("size", [128 << 20, pytest.param(1 << 30, marks=pytest.mark.full)], ids=["128MiB", "1GiB"])
+@pytest.mark.parametrize(
+    "size", [pytest.param(128 << 20, marks=pytest.mark.short), pytest.param(1 << 30, marks=pytest.mark.full)]
+)
 async def test_an_event_without_end(laboratory, size: int) -> None:
     async with laboratory() as lab:
         others, peak, got = Others(), Peak(lab.weir.relay), 0
