@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mcp_weir.admin import health, server
 from mcp_weir.admin.access import Access
+from mcp_weir.admin.webhook import Webhook
 from mcp_weir.app.checks import split_upstream
 from mcp_weir.config import Settings
 from mcp_weir.dashboard.page import About
@@ -18,7 +19,7 @@ from mcp_weir.dashboard.routes import Dashboard
 from mcp_weir.recorder.state import State
 from mcp_weir.store import reads
 from mcp_weir.store.pool import ReadPool
-from mcp_weir.store.shapes import Thresholds
+from mcp_weir.store.shapes import Alert, Thresholds
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -29,13 +30,30 @@ def compose(
     """The admin application. `recorder` tells how a recorder in this process fares; None where there is none."""
     pool = ReadPool(url)
     host = settings.admin.rpartition(":")[0].strip("[]")
-    return server.application(server.Admin(
+    app = server.application(server.Admin(
         access=Access(settings.admin_token, (host, *settings.admin_host)),
         pool=pool,
         dashboard=Dashboard(pool, _about(settings)),
         probes=_probes(settings, pool, recorder),
         metrics=metrics,
     ))
+    if settings.alert_webhook:
+        app.cleanup_ctx.append(_alerting(settings.alert_webhook, pool, _thresholds(settings)))
+    return app
+
+
+def _alerting(url: str, pool: ReadPool, thresholds: Thresholds) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def ask() -> tuple[Alert, ...]:
+        async with pool.connection() as conn:
+            return await reads.alerts(conn, thresholds)
+
+    async def alerting(app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(Webhook(url, ask).run())
+        yield
+        task.cancel()
+        await asyncio.wait([task])
+
+    return alerting
 
 
 async def serve_until_signal(app: web.Application, sock: socket.socket) -> None:
@@ -65,11 +83,15 @@ def _about(settings: Settings) -> About:
         mcp_url = f"{scheme}://{settings.listen}{split_upstream(settings.upstream)[1]}"
     return About(
         mcp_url=mcp_url,
-        thresholds=Thresholds(
-            error_rate=settings.alert_error_rate, slow_ms=settings.alert_slow_ms, spike=settings.alert_spike
-        ),
+        thresholds=_thresholds(settings),
         prices=reads.load_prices(settings.prices, settings.model),
         version=version("mcp-weir"),
+    )
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        error_rate=settings.alert_error_rate, slow_ms=settings.alert_slow_ms, spike=settings.alert_spike
     )
 
 

@@ -106,3 +106,16 @@ def _show(found: Mapping[str, int], as_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):<20} {value}")
     if not found:
         click.echo("nothing to do")
+
+
+@db.command("archon-views")
+@with_settings("database", "cost")
+def db_archon_views(settings: Settings) -> None:
+    """Archon's tables as views (archon_mcp_sessions, archon_mcp_requests) and its summary functions, over our rows."""
+    from mcp_weir.store import archon, reads
+
+    prices = reads.load_prices(settings.prices, settings.model)
+    with _connected(settings) as conn:
+        archon.install(conn, prices)
+    click.echo(f"created {', '.join(archon.VIEWS)} and their functions"
+               + ("" if prices else "; no cost: it needs --prices and --model"))

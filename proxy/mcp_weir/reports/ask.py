@@ -16,7 +16,7 @@ def window(since: str, until: str | None, now: datetime | None = None) -> Window
     begin = moment(since, "--since", now)
     if begin >= end:
         raise UsageError(f"--since {since!r} is not before --until {until or 'now'!r}")
-    return Window.of(begin, end)
+    return Window.of(begin, end, now=now)
 
 
 def exactly(since: str, until: str | None, now: datetime | None = None) -> Window:

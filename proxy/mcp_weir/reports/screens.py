@@ -36,7 +36,7 @@ def _heading(what: str, window: Window, zone: tzinfo | None) -> Text:
 
 
 def _line(name: str, values: list[int], style: str = "cyan") -> Text:
-    return Text.assemble(f"{name}  ", (spark(values[-100:]), style), f"  max {count(max(values, default=0))} a step")
+    return Text.assemble(f"{name}  ", (spark(values, 100), style), f"  max {count(max(values, default=0))} a step")
 
 
 def _figures(view: Overview, cost: Cost | None) -> RenderableType:

@@ -113,7 +113,7 @@ def tools(rows: Sequence[ToolSummary]) -> Table:
         Column("tokens in", lambda t: count(t.totals.tokens_in), right=True),
         Column("out", lambda t: count(t.totals.tokens_out), right=True),
         Column("listing costs", lambda t: count(t.context_tokens) if t.listed else "", right=True),
-        Column("calls over time", lambda t: spark(t.spark)),
+        Column("calls over time", lambda t: spark(t.spark, 24)),
     ], rows)
 
 

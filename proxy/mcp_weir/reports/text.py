@@ -84,8 +84,11 @@ def change(now: float | None, before: float | None) -> str:
     return f"{(now - before) / before * 100:+.0f} %"
 
 
-def spark(values: Sequence[float]) -> str:
-    """A sparkline; anything above zero shows."""
+def spark(values: Sequence[float], width: int = 60) -> str:
+    """A sparkline of at most `width` signs; anything above zero shows."""
+    if len(values) > width:
+        each = -(-len(values) // width)
+        values = [sum(values[start : start + each]) for start in range(0, len(values), each)]
     top = max(values, default=0)
     if top <= 0:
         return " " * len(values)

@@ -11,6 +11,7 @@ MINUTES = timedelta(days=14)  # rollups by minute
 HOURS = timedelta(days=400)  # rollups by hour and day, coverage
 LEDGER = timedelta(days=30)  # a segment restored from a backup within this time does nothing
 _FOR_EVER = "-infinity"
+_FACETS = ("facet_hour", "facet_day", "latency_hour", "latency_day")
 
 
 def prune(conn: psycopg.Connection, retention_s: float, now: datetime | None = None) -> Mapping[str, int]:
@@ -30,8 +31,9 @@ def prune(conn: psycopg.Connection, retention_s: float, now: datetime | None = N
         with conn.transaction():
             conn.execute("SET LOCAL statement_timeout = 0")
             rows = conn.execute(
-                "SELECT name, deleted FROM weir.prune(%s, %s, %s, %s)",
-                (before, day - MINUTES, day - HOURS, now - LEDGER),
+                "SELECT name, deleted FROM weir.prune(%s, %s, %s, %s) UNION ALL"
+                " SELECT name, weir.delete_before(name, 'at', %s) FROM unnest(%s::text[]) AS f (name)",
+                (before, day - MINUTES, day - HOURS, now - LEDGER, day - HOURS, list(_FACETS)),
             ).fetchall()
         return done | {name: deleted for name, deleted in rows if deleted}
     finally:
@@ -43,6 +45,7 @@ def rebuild_rollups(conn: psycopg.Connection) -> int:
     with conn.transaction():
         conn.execute("SET LOCAL statement_timeout = 0")
         conn.execute("SET LOCAL lock_timeout = '60s'")
+        conn.execute("SELECT weir.rebuild_facets((SELECT since FROM weir.retained), 'infinity')")
         found = conn.execute("SELECT weir.rebuild_rollups()").fetchone()
     return int(found[0]) if found else 0
 

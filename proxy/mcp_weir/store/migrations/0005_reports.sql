@@ -138,13 +138,11 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[] LANGUAGE s
         $sql$, source, step)]
 $$;
 
-CREATE FUNCTION weir.count_facets() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE step text; statement text;
-BEGIN
-    FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
-        FOREACH statement IN ARRAY weir.facet_sql('fresh', step) LOOP EXECUTE statement; END LOOP;
-    END LOOP;
-    RETURN NULL;
+-- The statements stand in the trigger's body, so that a session plans them once.
+DO $$ BEGIN
+    EXECUTE format('CREATE FUNCTION weir.count_facets() RETURNS trigger LANGUAGE plpgsql AS %L',
+        'BEGIN ' || array_to_string(weir.facet_sql('fresh', 'hour') || weir.facet_sql('fresh', 'day'), '; ')
+        || '; RETURN NULL; END');
 END $$;
 CREATE TRIGGER count_facets AFTER INSERT ON weir.request_rows REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION weir.count_facets();
@@ -154,6 +152,8 @@ CREATE FUNCTION weir.rebuild_facets(first timestamptz, until timestamptz) RETURN
 DECLARE step text; statement text;
     source text := format('(SELECT * FROM weir.request_rows WHERE started_at >= %L AND started_at < %L)', first, until);
 BEGIN
+    -- before the rollups, as a recorder's transaction does: its trigger comes first
+    LOCK TABLE weir.facet_hour, weir.facet_day, weir.latency_hour, weir.latency_day IN EXCLUSIVE MODE;
     FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
         EXECUTE format('DELETE FROM weir.facet_%s WHERE at >= %L AND at < %L', step, first, until);
         EXECUTE format('DELETE FROM weir.latency_%s WHERE at >= %L AND at < %L', step, first, until);

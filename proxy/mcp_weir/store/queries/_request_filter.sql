@@ -1,7 +1,7 @@
 r.started_at >= %(since)s AND r.started_at < %(until)s
     AND (%(service)s::text IS NULL OR r.service = %(service)s)
     AND (%(client)s::text IS NULL OR coalesce(r.client_label, r.client_name, '') = %(client)s)
-    AND (%(tool)s::text IS NULL OR (r.method = 'tools/call' AND r.target = %(tool)s))
+    AND (%(tool)s::text IS NULL OR (r.method = 'tools/call' AND r.direction = 'client' AND r.target = %(tool)s))
     AND (%(target)s::text IS NULL OR r.target = %(target)s)
     AND (%(method)s::text IS NULL OR r.method = %(method)s)
     AND (%(outcome)s::text IS NULL OR r.outcome = %(outcome)s)

@@ -1,6 +1,6 @@
 (%(service)s::text IS NULL OR service = %(service)s)
     AND (%(client)s::text IS NULL OR client = %(client)s)
-    AND (%(tool)s::text IS NULL OR (method = 'tools/call' AND target = %(tool)s))
+    AND (%(tool)s::text IS NULL OR (method = 'tools/call' AND direction = 'client' AND target = %(tool)s))
     AND (%(target)s::text IS NULL OR target = %(target)s)
     AND (%(method)s::text IS NULL OR method = %(method)s)
     AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)

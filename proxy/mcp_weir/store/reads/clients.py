@@ -37,10 +37,14 @@ async def clients(
             eras=tuple(came[name]["eras"]) if name in came else (),
             protocol_versions=tuple(came[name]["protocol_versions"]) if name in came else (),
             last_seen_at=came[name]["last_seen_at"] if name in came else None,
-            spark=drawn.get(name, ()),
+            spark=_summed([line for (_, client), line in drawn.items() if client == name]),
         )
         for name in ordered
     )
+
+
+def _summed(lines: list[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(sum(bins) for bins in zip(*lines, strict=True))
 
 
 async def eras(conn: Conn, window: Window, where: Filter = NO_FILTER) -> tuple[EraShare, ...]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -10,7 +9,7 @@ from psycopg import sql
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
 from mcp_weir.store.reads.requests import requests
-from mcp_weir.store.reads.totals import facet_of, level, series, totals
+from mcp_weir.store.reads.totals import facet_of, level, series, steps, totals
 from mcp_weir.store.shapes import (
     DAY,
     HOUR,
@@ -37,7 +36,7 @@ _KEYS = {
     "name": lambda t: t.name,
 }
 TOOL_SORTS = tuple(_KEYS)
-_BINS = (MINUTE, 5 * MINUTE, HOUR, DAY)
+_BINS = ((62 * MINUTE, MINUTE), (7 * HOUR, 5 * MINUTE), (3 * DAY, HOUR), (8 * DAY, 3 * HOUR))  # 30 to 84 bins
 _TOTALS = tuple(Totals.__dataclass_fields__)
 
 
@@ -61,7 +60,9 @@ async def tools(
     found.sort(key=lambda tool: tool.name)
     found.sort(key=_KEYS[sort.removeprefix("-")], reverse=sort.startswith("-"))
     drawn = await spark_lines(conn, window, where, "target", [tool.name for tool in found[:sparks]])
-    return tuple(dataclasses.replace(tool, spark=drawn.get(tool.name, ())) for tool in found[:limit])
+    return tuple(
+        dataclasses.replace(tool, spark=drawn.get((tool.service, tool.name), ())) for tool in found[:limit]
+    )
 
 
 async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER) -> ToolDetail | None:
@@ -93,12 +94,14 @@ def totals_of(row: Mapping[str, Any]) -> Totals:
 
 async def spark_lines(
     conn: Conn, window: Window, where: Filter, column: str, names: Sequence[str]
-) -> dict[str, tuple[int, ...]]:
-    """Requests of each name over the window in at most some 60 bins; `column` is target or client."""
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Requests of each (service, name) over the window in equal bins; the first may begin before it.
+
+    `column` is target or client.
+    """
     if not names:
         return {}
-    length = window.until - window.since
-    step = next((step for step in _BINS if length <= 61 * step or (step == HOUR and length <= 8 * DAY)), DAY)
+    step = next((bin for longest, bin in _BINS if window.until - window.since <= longest), DAY)
     grain, facet = level(step), "tool" if column == "target" else "client"
     values = params(window, where, bin=step, names=list(names), facet=facet)
     if grain == "minute" or facet_of(where) is None or (facet == "tool") == (where.client is not None):
@@ -106,15 +109,12 @@ async def spark_lines(
         found = await fetch(conn, "sparks", values, parts)
     else:
         found = await fetch(conn, "facet_sparks", values, {"counts": sql.SQL(f"weir.facet_{grain}")})
-    bins = -(-length // step) + 1
-    drawn: dict[str, list[int]] = {name: [0] * bins for name in names}
+    every = steps(window.since, window.until, step)
+    drawn: dict[tuple[str, str], list[int]] = {}
     for row in found:
-        drawn[row["name"]][_bin(row["step"], window.since, step)] += row["n"]
-    return {name: tuple(line) for name, line in drawn.items()}
-
-
-def _bin(at: datetime, since: datetime, step: timedelta) -> int:
-    return max(0, (at - since) // step + 1)
+        line = drawn.setdefault((row["service"], row["name"]), [0] * len(every))
+        line[(row["step"] - every[0]) // step] += row["n"]
+    return {key: tuple(line) for key, line in drawn.items()}
 
 
 def _named(name: str, words: str | None) -> bool:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 T = TypeVar("T")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTES_KEPT = 13 * DAY  # retention keeps rollups by minute for 14 days
 GRAINS = (  # the longest window that gets this grain: a chart has 24 to 170 points
     (2 * HOUR, MINUTE), (6 * HOUR, 5 * MINUTE), (8 * DAY, HOUR), (16 * DAY, 3 * HOUR), (32 * DAY, 6 * HOUR),
 )
@@ -16,7 +17,7 @@ GRAINS = (  # the longest window that gets this grain: a chart has 24 to 170 poi
 class Window:
     """From `since` (included) to `until` (not); `grain` is the step of its series.
 
-    Figures come from rollups, so that a window has whole minutes; one of more than six hours has whole hours.
+    Figures come from rollups, so that a window has whole minutes; one of more than six hours, or long ago, whole hours.
     """
 
     since: datetime
@@ -24,19 +25,22 @@ class Window:
     grain: timedelta
 
     @classmethod
-    def of(cls, since: datetime, until: datetime, grain: timedelta | None = None) -> "Window":
-        """Snapped outwards to whole minutes or hours, with a grain that suits its length."""
-        step = MINUTE if until - since <= 6 * HOUR else HOUR
+    def of(
+        cls, since: datetime, until: datetime, grain: timedelta | None = None, now: datetime | None = None
+    ) -> "Window":
+        """Snapped outwards to whole minutes or hours, with a grain that suits its length and age."""
+        recent = (now or datetime.now(UTC)) - since < MINUTES_KEPT
+        step = MINUTE if until - since <= 6 * HOUR and recent else HOUR
         since = floor(since, step)
         until = max(floor(until - timedelta(microseconds=1), step) + step, since + step)
-        fits = (step for longest, step in GRAINS if until - since <= longest)
+        fits = (fine for longest, fine in GRAINS if until - since <= longest and fine >= step)
         return cls(since, until, grain or next(fits, DAY))
 
     @classmethod
     def last(cls, length: timedelta, now: datetime | None = None) -> "Window":
         """The last hour, day, week up to now."""
         now = now or datetime.now(UTC)
-        return cls.of(now - length, now)
+        return cls.of(now - length, now, now=now)
 
     @property
     def previous(self) -> "Window":
