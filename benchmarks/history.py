@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import history_pages
 import psycopg
 
 from mcp_weir.store import migrate
@@ -47,6 +48,25 @@ def fill(data_dir: Path, requests: int, sessions: int, tools: int, days: int) ->
         click.echo(url)
 
 
+@cli.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), required=True)
+@click.option("--runs", default=30, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="A Markdown table.")
+def measure(data_dir: Path, runs: int, out: Path | None) -> None:
+    """Time each page's first-view reads over it: the first on a new connection, then p50 and p95 of the runs."""
+    server = EmbeddedPostgres(data_dir)
+    url = server.start()
+    found = history_pages.measure(url, runs, click.echo)
+    plans = history_pages.touched(url, timedelta(hours=1))
+    for name, tables in plans.items():
+        click.echo(f"plan of {name} over 1 h reads: {', '.join(tables)}")
+    if out is not None:
+        head = "| page | window | first, ms | p50, ms | p95, ms |\n|---|---|--:|--:|--:|\n"
+        out.write_text(head + "".join(f"| {page} | {window} | {first:.0f} | {p50:.0f} | {p95:.0f} |\n"
+                                      for page, window, first, p50, p95 in found))
+    server.stop()
+
+
 def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:
     """Sessions, requests day by day, then everything that is made from them."""
     for name in ("plan", "tools"):
@@ -55,6 +75,7 @@ def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:
     every = [today - timedelta(days=back) for back in range(int(size["days"]) + 1, -2, -1)]
     for day in every:
         conn.execute("SELECT weir.ensure_partition(%s)", (day.date(),))
+        conn.execute("SELECT weir.ensure_derived_partition(%s)", (day.date(),))
     for day in every:
         run(conn, "day", {**size, "day": day})
     for name in ("derived", "sessions", "catalog", "streams"):

@@ -62,21 +62,21 @@ FROM (
 ) made
 ORDER BY at;
 -- name: derived
-INSERT INTO weir.derived_requests (request_key, session_key)
-SELECT ('c' || lpad(to_hex(n), 7, '0') || '-0000-8000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, session_key
-FROM plan, generate_series(1, requests) AS i WHERE derived;
+INSERT INTO weir.derived_requests (request_key, started_at, session_key)
+SELECT request_key, started_at, ('a0000000-0000-8000-8000-' || lpad(substr(request_key::text, 2, 7), 12, '0'))::uuid
+FROM weir.request_rows WHERE session_key IS NULL;
 -- name: sessions
 INSERT INTO weir.session_rows (session_key, service, instance, source, confidence, era, client_name, client_version,
     client_label, client_capabilities, user_agent, protocol_version, server_name, server_version, principal_key,
-    remote_addr, started_at, last_seen_at, ended_at, end_reason, request_count, tool_call_count, error_count,
-    request_bytes, response_bytes, tokens_in, tokens_out)
+    remote_addr, started_at, last_seen_at, ended_at, end_reason, request_count, tool_call_count, call_count,
+    error_count, request_bytes, response_bytes, tokens_in, tokens_out)
 SELECT p.session_key, 'mcp.example:8051', 'replica-' || n %% 2, CASE WHEN derived THEN 'principal' ELSE 'header' END,
     CASE WHEN derived THEN 0.9 ELSE 1 END, CASE WHEN derived THEN 'modern' ELSE 'legacy' END, client, '1.' || n %% 3, client,
     '{}', client || '/1.' || n %% 3, CASE WHEN derived THEN '2026-07-28' ELSE '2025-11-25' END, 'example', '1.0',
     p.principal_key, '10.0.0.1'::inet + n %% 250, first, last,
     CASE WHEN last < now() - interval '30 minutes' THEN last + interval '1 second' END,
     CASE WHEN last < now() - interval '30 minutes' THEN CASE WHEN n %% 3 = 0 THEN 'client_delete' ELSE 'idle_timeout' END END,
-    r.requests, calls, errors, r.rb, r.sb, r.ti, r.tto
+    r.requests, calls, calls, errors, r.rb, r.sb, r.ti, r.tto
 FROM plan p JOIN (
     SELECT ('x' || substr(request_key::text, 2, 7))::bit(28)::int AS n, min(started_at) AS first, max(started_at) AS last,
         count(*) AS requests, count(*) FILTER (WHERE method = 'tools/call') AS calls,

@@ -5,4 +5,4 @@ s.session_key, s.service, s.instance, s.source, s.confidence, s.era, s.session_i
     s.tool_call_count, s.error_count, s.request_bytes, s.response_bytes, s.tokens_in, s.tokens_out,
     extract(epoch FROM greatest(coalesce(s.ended_at, s.last_seen_at), s.last_seen_at) - s.started_at)::float8 * 1000
         AS duration_ms,
-    s.tool_call_count = 0 AS ghost
+    s.ghost

@@ -1,6 +1,6 @@
 -- Sessions alive in the window by client.
 SELECT coalesce(client_label, client_name, '') AS name, count(*) AS sessions,
-    count(*) FILTER (WHERE tool_call_count = 0) AS ghosts,
+    count(*) FILTER (WHERE ghost) AS ghosts,
     array_remove(array_agg(DISTINCT client_version), NULL) AS versions, array_agg(DISTINCT era) AS eras,
     array_remove(array_agg(DISTINCT protocol_version), NULL) AS protocol_versions, max(last_seen_at) AS last_seen_at
 FROM weir.sessions

@@ -1,6 +1,7 @@
 -- Final rows in time order, streamed: no join that would want to sort.
 SELECT r.service, r.instance, r.request_key, coalesce(r.session_key,
-        (SELECT d.session_key FROM weir.derived_requests d WHERE d.request_key = r.request_key)) AS session_key,
+        (SELECT d.session_key FROM weir.derived_requests d
+        WHERE d.request_key = r.request_key AND d.started_at = r.started_at)) AS session_key,
     r.started_at, r.direction, r.method, r.target, r.jsonrpc_id, r.outcome, r.http_method, r.http_status, r.error_code,
     r.error_message, r.duration_ms, r.first_byte_ms, r.first_event_ms, r.end_ms, r.client_stall_ms, r.overhead_us,
     r.response_kind, r.request_bytes, r.response_bytes, r.tokens_in, r.tokens_out, r.progress_count, r.operation_key,

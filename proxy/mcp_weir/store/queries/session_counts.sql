@@ -1,5 +1,5 @@
 -- How many sessions were alive in the window, and how many of them called nothing.
-SELECT count(*) AS sessions, count(*) FILTER (WHERE tool_call_count = 0) AS ghosts
+SELECT count(*) AS sessions, count(*) FILTER (WHERE ghost) AS ghosts
 FROM weir.sessions
 WHERE last_seen_at >= %(since)s AND started_at < %(until)s
     AND (%(service)s::text IS NULL OR service = %(service)s)

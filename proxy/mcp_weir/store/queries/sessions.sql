@@ -10,7 +10,7 @@ WHERE s.last_seen_at >= %(since)s AND s.started_at < %(until)s
     AND (%(protocol_version)s::text IS NULL OR s.protocol_version = %(protocol_version)s)
     AND (%(source)s::text IS NULL OR s.source = %(source)s)
     AND (%(end_reason)s::text IS NULL OR s.end_reason = %(end_reason)s)
-    AND (%(ghosts)s::bool IS NULL OR (s.tool_call_count = 0) = %(ghosts)s)
+    AND (%(ghosts)s::bool IS NULL OR s.ghost = %(ghosts)s)
     AND (NOT %(errors)s::bool OR s.error_count > 0)
     AND (%(session)s::uuid IS NULL OR s.session_key = %(session)s)
     AND (%(like)s::text IS NULL OR s.client_name ILIKE %(like)s OR s.client_label ILIKE %(like)s

@@ -87,7 +87,7 @@ class StreamRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
-    """A row of weir.sessions. A ghost made no request beyond its start: it called nothing."""
+    """A row of weir.sessions. A ghost called nothing, and is over or long silent."""
 
     session_key: UUID
     service: str

@@ -1,0 +1,80 @@
+"""export: what comes out is what stands in the table; formulas are text; an export goes on where it ended."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from click.testing import Result
+from tests.store.conftest import NOW, World
+
+from mcp_weir.store import reads
+
+
+@pytest.fixture
+def rows(world: World) -> World:
+    names = ("add", "=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1+2", 'quo"te,\nline', "naïve ☃", "\x1b[1m")
+    for number, text in enumerate(names):
+        world.request(target=text, started_at=NOW - timedelta(minutes=number), duration_ms=None if number == 3 else 1.5,
+                      flags=["late", "probe"] if number == 2 else [])
+    world.store()
+    return world
+
+
+def by_key(world: World) -> dict[str, str]:
+    return {str(row["request_key"]): row["target"] for row in world.rows}
+
+
+def test_jsonl_round_trip(rows: World, run: Callable[..., Result]) -> None:
+    said = run("export")
+    found = [json.loads(line) for line in said.stdout.splitlines()]
+    assert {row["request_key"]: row["target"] for row in found} == by_key(rows)
+    assert [row["started_at"] for row in found] == sorted(row["started_at"] for row in found)
+    assert list(found[0]) == [name for name, _ in reads.EXPORTED]
+    assert found[-3]["flags"] == ["late", "probe"]
+
+
+def test_csv_is_safe_in_a_spreadsheet(rows: World, run: Callable[..., Result]) -> None:
+    said = run("export", "--format", "csv")
+    found = list(csv.DictReader(io.StringIO(said.stdout_bytes.decode(), newline="")))
+    assert len(found) == 8
+    for row in found:
+        want = by_key(rows)[row["request_key"]]
+        assert row["target"] == ("'" + want if want[0] in "=+-@" else want)
+        assert all(not value.startswith(("=", "+", "@")) for value in row.values())
+
+
+def test_parquet_round_trip(rows: World, run: Callable[..., Result], tmp_path: Path) -> None:
+    said = run("export", "--format", "parquet", "--output", str(tmp_path / "x.parquet"))
+    assert said.exit_code == 0, said.output
+    found = pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    assert {row["request_key"]: row["target"] for row in found} == by_key(rows)
+    assert isinstance(found[0]["started_at"], datetime) and found[0]["started_at"].tzinfo is not None
+
+
+def test_it_goes_on_where_it_ended(rows: World, run: Callable[..., Result], tmp_path: Path) -> None:
+    out = tmp_path / "x.jsonl"
+    said = run("export", "--output", str(out), "--until", (NOW - timedelta(minutes=3)).isoformat())
+    resume = said.stderr.split("--since ")[1].strip()
+    assert run("export", "--output", str(out)).exit_code == 2  # never overwritten unasked
+    assert run("export", "--output", str(out), "--append", "--since", resume).exit_code == 0
+    keys = [json.loads(line)["request_key"] for line in out.read_text().splitlines()]
+    assert sorted(keys) == sorted(by_key(rows))
+
+
+def test_a_limit_says_where_to_go_on(rows: World, run: Callable[..., Result]) -> None:
+    first = run("export", "--limit", "3")
+    rest = run("export", "--since", first.stderr.split("--since ")[1].strip())
+    keys = {json.loads(line)["request_key"] for line in (first.stdout + rest.stdout).splitlines()}
+    assert keys == set(by_key(rows))
+
+
+def test_many_rows_stream_in_batches(world: World, run: Callable[..., Result]) -> None:
+    for number in range(4500):
+        world.request(started_at=NOW - timedelta(seconds=number))
+    world.store()
+    assert len(run("export").stdout.splitlines()) == 4500
