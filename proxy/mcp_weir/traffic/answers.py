@@ -22,7 +22,7 @@ _STATUSES = frozenset({"working", "input_required", "completed", "failed", "canc
 _CAPTURED = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete", "tasks/result"})
 
 
-class Said(msgspec.Struct):
+class Said(msgspec.Struct, gc=False):
     """What the heads of an exchange said that no error message may repeat. A value, so that no cycle is made."""
 
     headers: dict[bytes, bytes]
@@ -35,7 +35,7 @@ class Said(msgspec.Struct):
         return head_secrets(self.headers, self.query) + named
 
 
-class Heard(msgspec.Struct):
+class Heard(msgspec.Struct, gc=False):
     """What the exchange knows when an answer passes."""
 
     asked: Asked | None
@@ -44,7 +44,7 @@ class Heard(msgspec.Struct):
     refused: bool = False  # a JSON-RPC error that names no request, under a failing status
 
 
-class _Task(msgspec.Struct, rename={"meta": "_meta"}):
+class _Task(msgspec.Struct, rename={"meta": "_meta"}, gc=False):
     """The task fields of 2025-11-25 and of the extension, wherever they stand."""
 
     taskId: Any = None
@@ -54,7 +54,7 @@ class _Task(msgspec.Struct, rename={"meta": "_meta"}):
     meta: msgspec.Raw = EMPTY
 
 
-class _Result(_Task):
+class _Result(_Task, gc=False):
     isError: Any = None
     resultType: Any = None
     protocolVersion: Any = None
@@ -103,7 +103,7 @@ def answer_of(reading: Reading, message: Message, passed: Passed, heard: Heard) 
         exchange=passed.exchange,
         at_us=passed.at_us,
         direction=direction,
-        jsonrpc_id=json_id(reading, message.id),
+        jsonrpc_id=asked.fact.jsonrpc_id if asked else json_id(reading, message.id),
         member=asked.fact.member if asked else None,
         outcome=_outcome(result),
         size=passed.size,

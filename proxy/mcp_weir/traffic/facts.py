@@ -4,6 +4,7 @@ A spool line is a JSON array of facts that became complete together. Times named
 microseconds (CLOCK_MONOTONIC) since the exchange opened; `wall_us` is Unix time in microseconds.
 `exchange` is a sequence number within one worker's life (the stream, named in the segment header).
 Everything here has passed the capture policy: no raw secret is in a fact.
+gc=False: a fact can be part of no cycle, and the collector need not walk the thousands that wait to be written.
 """
 
 import uuid
@@ -11,11 +12,11 @@ import uuid
 import msgspec
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="fact"):
     exchange: int
 
 
-class Opened(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="opened"):
+class Opened(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="opened"):
     """The request head of an HTTP exchange on an MCP path. First of its exchange, always."""
 
     wall_us: int
@@ -37,7 +38,7 @@ class Opened(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="opened")
     proxied: bool = False  # a trusted proxy stands before us: one connection may carry many clients
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """clientInfo or serverInfo; capabilities is JSON text."""
 
     name: str | None = None
@@ -45,7 +46,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     capabilities: str | None = None
 
 
-class Request(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="request"):
+class Request(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="request"):
     """A JSON-RPC request passed. `member` numbers the requests of an exchange from 0, server's ones from 0x800000."""
 
     member: int
@@ -71,7 +72,7 @@ class Request(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="request
     flags: tuple[str, ...] = ()
 
 
-class ToolShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ToolShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One tool as tools/list showed it."""
 
     tool: str
@@ -81,7 +82,7 @@ class ToolShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens: int = 0
 
 
-class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):
+class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="answer"):
     """A JSON-RPC response passed. `member` is None when it answers no request of this exchange."""
 
     at_us: int
@@ -108,7 +109,7 @@ class Answer(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="answer")
     tools: tuple[ToolShown, ...] | None = None
 
 
-class TaskSeen(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="task"):
+class TaskSeen(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="task"):
     """notifications/tasks (extension) or notifications/tasks/status (2025-11-25) passed."""
 
     at_us: int
@@ -118,7 +119,7 @@ class TaskSeen(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="task")
     task_outcome: str | None = None
 
 
-class Assigned(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="assigned"):
+class Assigned(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="assigned"):
     """The server named the session of this exchange outside an initialize answer: HTTP+SSE's `endpoint` event.
 
     With source `header`: the response to an `initialize` whose answer has not come in this exchange.
@@ -130,7 +131,7 @@ class Assigned(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="assign
     session_id: str | None = None  # raw, only where asked for
 
 
-class Cancel(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
+class Cancel(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cancel"):
     """notifications/cancelled passed; `direction` is who had asked the request it cancels."""
 
     at_us: int
@@ -138,13 +139,13 @@ class Cancel(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="cancel")
     jsonrpc_id: str
 
 
-class EventIds(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="event_ids"):
+class EventIds(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event_ids"):
     """Keyed hashes of event ids seen on this stream since the last such fact (at most 256)."""
 
     ids: tuple[bytes, ...]
 
 
-class Closed(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="closed"):
+class Closed(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="closed"):
     """The exchange is over. Last of its exchange, always."""
 
     at_us: int
@@ -164,7 +165,7 @@ class Closed(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="closed")
     flags: tuple[str, ...] = ()  # malformed, oversized, undecoded, header_mismatch, probe, notification_only
 
 
-class Heartbeat(_Fact, frozen=True, kw_only=True, omit_defaults=True, tag="heartbeat"):
+class Heartbeat(_Fact, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="heartbeat"):
     """The stream was alive at this wall time; `exchange` is the next number to be given."""
 
     wall_us: int

@@ -30,7 +30,7 @@ class Passed(msgspec.Struct, gc=False):
     in_batch: bool = False
 
 
-class Asked(msgspec.Struct):
+class Asked(msgspec.Struct, gc=False):
     """A request of this exchange, with what its answer will need. `mirrored` is what an Mcp-Name header repeats."""
 
     fact: Request
@@ -63,7 +63,7 @@ class _Meta(msgspec.Struct, rename={
     traceparent: Any = None
 
 
-class _Params(msgspec.Struct, rename={"meta": "_meta"}):
+class _Params(msgspec.Struct, rename={"meta": "_meta"}, gc=False):
     meta: msgspec.Raw = EMPTY
     name: Any = None
     uri: Any = None
