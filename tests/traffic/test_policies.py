@@ -85,6 +85,15 @@ def test_captured_text_is_what_jsonb_takes(raw: bytes) -> None:
             assert text.count("[") < 60
 
 
+def test_a_tasks_result_is_of_a_tool_unknown() -> None:
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tasks/result","params":{"taskId":"t"}}'
+    answer = b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"canary"}]}}'
+    for rules, kept in ((("login=off",), False), ((), True)):
+        how = Reading(KEYS, capture=Capture.parse("full", rules, ()))
+        facts = feed(how, 1, http(body, (), answer), 99, random.Random(0))
+        assert (b"canary" in msgspec.json.encode(facts)) is kept
+
+
 def jwt(**claims: object) -> bytes:
     def part(value: object) -> bytes:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")

@@ -218,4 +218,5 @@ def _captured(reading: Reading, result: msgspec.Raw, asked: Asked | None, direct
         return reading.capture.take(reading.keys, None, result) if direction == "client" else None
     if asked.fact.method not in _CAPTURED:
         return None
-    return reading.capture.take(reading.keys, asked.fact.target or "", result)
+    tool = None if asked.fact.method == "tasks/result" else asked.fact.target or ""  # a task does not name its tool
+    return reading.capture.take(reading.keys, tool, result)

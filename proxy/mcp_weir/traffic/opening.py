@@ -1,6 +1,7 @@
 """What the head of a request says: the Opened fact. Pure."""
 
 import dataclasses
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from mcp_weir.traffic.facts import Opened
@@ -25,7 +26,12 @@ class RequestHead:
 
 def is_mcp_path(reading: Reading, path: str) -> bool:
     """A configured path, with or without its trailing slash. What merely lies beneath is another resource."""
-    return any(path == known or path.rstrip("/") == known.rstrip("/") for known in reading.mcp_paths)
+    return path.rstrip("/") in _bare(reading.mcp_paths)
+
+
+@lru_cache(maxsize=16)
+def _bare(paths: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(path.rstrip("/") for path in paths)
 
 
 def endpoint_session(query: str) -> bytes | None:
