@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -33,6 +34,8 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
     recorder, stop = Recorder(url, spool, idle_window_s=settings.idle_window), threading.Event()
     drain = threading.Thread(target=recorder.run, args=(stop,), name="drain", daemon=True)
     keeper = threading.Thread(target=keep_house, args=(url, settings.retention, stop), name="keeper", daemon=True)
+    gc.freeze()  # what is loaded by now stays; a batch is tens of thousands of objects that all go at once
+    gc.set_threshold(100_000, 50, 100)
     drain.start()
     keeper.start()
     try:

@@ -23,7 +23,7 @@ from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_offsets, quaran
 from mcp_weir.sinks.waiting import Mark, load_open
 from mcp_weir.spool.reader import remove_stream
 from mcp_weir.spool.segment import SegmentHeader, seal
-from mcp_weir.traffic.facts import Heartbeat, Line
+from mcp_weir.traffic.facts import Heartbeat, Line, Opened
 
 _READ_BYTES = 4 << 20
 _READ_LINES = 8192
@@ -144,6 +144,8 @@ class Intake:
                 _condemn(batch, origin, line)
                 continue
             self.position = (header.segment, at)
+            if type(first) is Opened:
+                batch.fresh.add((header.stream, first.exchange))
             self._joiner.take(origin, line)
         for header, raw in reading.damaged:
             batch.quarantine.append(Quarantined(header.service, header.instance, raw, "damaged spool line"))

@@ -106,6 +106,7 @@ class Batch:
     open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)
     pending: list[tuple[Row, int]] = dataclasses.field(default_factory=list)
     gone: set[ExchangeId] = dataclasses.field(default_factory=set)
+    fresh: set[ExchangeId] = dataclasses.field(default_factory=set)  # opened in this batch: nothing of them stands yet
     streams: dict[uuid.UUID, StreamRow] = dataclasses.field(default_factory=dict)
     catalog: dict[tuple[str, bytes], CatalogRow] = dataclasses.field(default_factory=dict)
     coverage: dict[tuple[uuid.UUID, datetime], CoverageRow] = dataclasses.field(default_factory=dict)

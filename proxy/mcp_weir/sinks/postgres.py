@@ -95,7 +95,7 @@ class PostgresSink:
             (_first_ends(batch.ends), self._note_ends),
             (sorted(batch.sessions.keys() | {end.session_key for end in batch.ends}), self._apply_ends),
             (batch.queue, lambda rows: settler.enqueue(self._conn, rows)),
-            (list(batch.gone | batch.open.keys()), self._clear_pending),
+            (list((batch.gone | set(batch.open)) - batch.fresh), self._clear_pending),
             (list(batch.open.items()), self._open),
             (batch.pending, self._copy_pending),
             (list(batch.streams.values()), lambda rows: self._unnest("add_streams", map(dataclasses.astuple, rows))),

@@ -51,6 +51,7 @@ $$ SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(counts) $
 CREATE FUNCTION weir.bury(dead uuid) RETURNS void LANGUAGE sql AS $$
     UPDATE weir.coverage_rows SET
         stored = least(stored, greatest(seen - quarantined - weir.total(dropped - 'lost'), 0)),
+        spooled = least(stored, greatest(seen - quarantined - weir.total(dropped - 'lost'), 0)) + quarantined,
         dropped = (dropped - 'lost') || CASE
             WHEN seen > stored + quarantined + weir.total(dropped - 'lost')
             THEN jsonb_build_object('lost', seen - stored - quarantined - weir.total(dropped - 'lost'))
