@@ -66,3 +66,8 @@ bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and ha
 	$(RUN) benchmarks/bodies.py
 	$(RUN) benchmarks/recorder.py
 	$(RUN) benchmarks/footprint.py
+
+.PHONY: browser
+browser: $(VENV)/.ready # every page in Chromium (Debian: apt-get install chromium); renews the pictures in docs/images
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[browser]'
+	WEIR_PICTURES=docs/images $(RUN) -m pytest -q -m browser tests/browser

@@ -116,7 +116,7 @@ def _own(param: Param, said: str) -> str:
 def _text(name: str, said: str) -> str:
     if "\x00" in said or len(said) > _TEXT_MAX:
         raise UsageError(f"{name} must be at most {_TEXT_MAX} characters, without NUL")
-    return said.encode(errors="replace").decode().strip()
+    return said.encode(errors="replace").decode()
 
 
 def _limit(said: str | None) -> int | None:

@@ -18,7 +18,7 @@ class SearchView:
 
 async def search(ask: Ask) -> SearchView:
     """Sessions, requests, tools, clients and users that hold the words, or whose key begins with them."""
-    words = ask.filters["q"]
+    words = (ask.filters["q"] or "").strip()
     if not words:
         return SearchView(words=None, hits=())
     hits = await reads.search(ask.conn, ask.window, words, ask.where(), limit=ask.filters.limit or 50)

@@ -11,8 +11,6 @@ const css = (name) => {
   return getComputedStyle(probe).color;
 };
 
-for (const element of document.querySelectorAll(".js")) element.hidden = false;
-
 // ---- times: the reader's own zone in the title ------------------------------------------------------------------
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 function localTimes(within) {
@@ -133,7 +131,7 @@ function draw(entry) {
         ? { distr: 3, range: (_, min, max) => [10 ** Math.floor(Math.log10(Math.max(min, 1e-3))), 10 ** Math.ceil(Math.log10(Math.max(max * 1.01, 1e-2)))] }
         : { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
     },
-    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map(unit), space: 36, ...(spec.log ? { splits: decades } : {}), ...(spec.unit === "number" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}) }],
+    axes: [{ ...axis, grid: { show: false }, space: 64, size: 26, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : unit(tick))), space: 36, ...(spec.log ? { splits: decades } : {}), ...(spec.unit === "number" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}) }],
     series: [{}, ...order.map((i) => shown[i])],
     cursor: { y: false, points: { show: spec.kind !== "stack", size: 7 }, drag: { x: true, y: false, setScale: false } },
     hooks: {
