@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from mcp_weir.keys import Keys
-from mcp_weir.relay.server import Relay, RelaySettings
+from mcp_weir.relay.server import Relay
+from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.traffic.facts import Closed, Fact, Opened, Request
 from mcp_weir.traffic.reading import Reading
 

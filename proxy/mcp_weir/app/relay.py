@@ -15,7 +15,8 @@ from mcp_weir.config import Settings
 from mcp_weir.keys import Keys, load_or_create
 from mcp_weir.relay.forwarded import networks
 from mcp_weir.relay.hosts import hosts
-from mcp_weir.relay.server import Relay, RelaySettings
+from mcp_weir.relay.server import Relay
+from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.relay.tls import asking, serving
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.reading import Reading
@@ -33,7 +34,8 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
         key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
         durability=settings.durability,
     )
-    relay = Relay(_relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen)
+    durable = writer.synced if settings.durability == "power" else None
+    relay = Relay(_relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen, durable)
     try:
         uvloop.run(_serve(relay, sock, writer))
     finally:

@@ -19,16 +19,17 @@ Durable = Callable[[], Awaitable[None]]
 
 
 class Answer:
-    """The upstream's Receiver and the client's Flow. `done` is set when nothing more will be written."""
+    """The upstream's Receiver and the client's Flow. `finished` is called once, when nothing more will be written."""
 
     __slots__ = (
-        "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "client", "connection", "done",
-        "durable", "ended", "fault", "heard_us", "keep", "request_whole", "sse", "started", "tail", "watch",
+        "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "client", "connection", "durable",
+        "ended", "fault", "finished", "heard_us", "keep", "request_whole", "sse", "started", "tail", "told", "watch",
     )
 
     def __init__(self, client: ClientConnection, watch: Watch, http11: bool, keep: bool) -> None:
         self.client, self.watch, self._modern_http, self.keep = client, watch, http11, keep and http11
-        self.done: asyncio.Future[None] = client._loop.create_future()
+        self.finished: Callable[[Answer], None] = _nobody
+        self.told = False
         self.connection: UpstreamConnection | None = None
         self.durable: Durable | None = None
         self.fault: UpstreamFault | None = None
@@ -106,6 +107,15 @@ class Answer:
         self._full_since = 0
         if self.connection is not None and self._held is None:
             self.connection.resume()
+
+    def client_gone(self) -> None:
+        """Its connection is lost: so is the upstream's, at once."""
+        if self.connection is not None and not self.ended:
+            self.ended, self.keep = True, False
+            self.connection.abort()
+            self.watch.close("client", time.monotonic_ns() // 1000)
+            self._held = None
+            self._finish()
 
     # drain
 
@@ -195,5 +205,10 @@ class Answer:
             self.connection.resume()
 
     def _finish(self) -> None:
-        if self._held is None and not self.done.done():
-            self.done.set_result(None)
+        if self._held is None and not self.told:
+            self.told = True
+            self.finished(self)
+
+
+def _nobody(answer: Answer) -> None:
+    """Nobody waits."""

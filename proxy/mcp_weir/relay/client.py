@@ -38,6 +38,9 @@ class Flow(Protocol):
     def client_ready(self) -> None:
         """It takes again."""
 
+    def client_gone(self) -> None:
+        """It is closed."""
+
 
 class Request:
     """A request as aiohttp's server hands it over; the stand-in for its BaseRequest, which costs four times as much."""
@@ -101,7 +104,7 @@ class ClientConnection(RequestHandler):
     @property
     def idle(self) -> bool:
         """No request is being answered, and no body is on its way."""
-        return not self._request_in_progress and not self._messages and self._body.is_eof()
+        return self.flow is None and not self._request_in_progress and not self._messages and self._body.is_eof()
 
     @property
     def stalled_and_gone(self) -> bool:
@@ -124,26 +127,68 @@ class ClientConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if isinstance(self._manager, Gate) and not self.refused:
             self._manager.open -= 1
+        if self.flow is not None:
+            self.flow.client_gone()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
         self.arrived_ns = time.monotonic_ns()
-        body = self._body
+        body, waiter = self._body, self._waiter
+        self._waiter = None  # what we can begin at once needs no wake-up of aiohttp's task
         super().data_received(data)
+        self._waiter = waiter
         if self._messages:
             message, self._body = self._messages[-1]
             if not isinstance(message, RawRequestMessage) and not body.is_eof():
                 body.set_exception(ConnectionError("the body's framing is broken"))  # aiohttp leaves its reader waiting
+            self.next()
             return
-        if self._request_in_progress or not body.is_eof():
+        if self.flow is not None or self._request_in_progress or not body.is_eof():
             return
         if not self.head_since:
             self.head_since, self.head_bytes = time.monotonic(), 0
         self.head_bytes += len(data)
         if self.head_bytes > REQUEST_HEAD_BYTES:
             self.refuse(431, "the request's head is too large")
+
+    def next(self) -> None:
+        """Begin the next request: at once where nothing has to be waited for, else in aiohttp's task.
+
+        The quick way saves two wake-ups and a task for each request: a sixth of the relay's time.
+        """
+        waiter = self._waiter
+        if self.flow is not None or waiter is None or waiter.done() or not self._messages:
+            return
+        message, payload = self._messages[0]
+        gate = cast(Gate, self._manager)
+        if not (
+            isinstance(message, RawRequestMessage) and payload.is_eof()
+            and gate.quick(Request(message, payload, self, None, None))
+        ):
+            waiter.set_result(None)
+            return
+        self._messages.popleft()
+        assert self._parser is not None
+        self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+
+    def answered(self, keep: bool) -> None:
+        """The request that was begun at once is over."""
+        self.flow = None
+        if not keep:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + CLIENT_IDLE_SECONDS
+        if self._messages:
+            self._loop.call_soon(self.next)
+
+    def _process_keepalive(self) -> None:
+        if self.flow is not None:  # aiohttp's task is idle, the connection is not
+            self._next_keepalive_close_time = self._loop.time() + CLIENT_IDLE_SECONDS
+        super()._process_keepalive()
 
     def refuse(self, status: int, why: str) -> None:
         """Answer, where no request is running, and close."""
@@ -189,15 +234,21 @@ class ClientConnection(RequestHandler):
 
 
 class Gate(web.Server):
-    """aiohttp's server with our connections. `handler` gets a Request and returns KEEP or CLOSE."""
+    """aiohttp's server with our connections. `handler` gets a Request and returns KEEP or CLOSE.
 
-    def __init__(self, handler: Callable[[Any], Awaitable[Any]], max_connections: int) -> None:
+    `quick` is asked first, for requests that are whole: true when it has begun one and will call answered().
+    """
+
+    def __init__(
+        self, handler: Callable[[Any], Awaitable[Any]], quick: Callable[[Request], bool], max_connections: int
+    ) -> None:
         super().__init__(
             handler, request_factory=Request, handler_cancellation=True,  # type: ignore[arg-type]
             auto_decompress=False, access_log=None, keepalive_timeout=CLIENT_IDLE_SECONDS,
             max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, max_headers=HEADERS, read_bufsize=READ_BYTES,
             lingering_time=LINGER_SECONDS,
         )
+        self.quick = quick
         self._numbers = itertools.count(1)
         self._max = max_connections
         self.open = self.turned_away = 0

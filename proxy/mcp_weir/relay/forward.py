@@ -22,13 +22,18 @@ _BROKEN = (ConnectionError, HttpProcessingError, RequestPayloadError, PayloadAcc
 class Forward:
     """Carries one request upstream and waits for its answer."""
 
-    __slots__ = ("_answer", "_broken", "_chunked", "_request", "_upload", "_upstream", "_watch")
+    __slots__ = ("_answer", "_broken", "_chunked", "_done", "_request", "_upload", "_upstream", "_watch")
 
     def __init__(self, request: Request, upstream: Upstream, watch: Watch, answer: Answer) -> None:
         self._request, self._upstream, self._watch, self._answer = request, upstream, watch, answer
         self._chunked = bool(request.message.chunked)
         self._upload: asyncio.Task[None] | None = None
         self._broken = False
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _on_finished(self, answer: Answer) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
 
     async def run(self, head: bytes) -> Written:
         """Until both directions are over. Cancelled when the client leaves: the upstream is told at once."""
@@ -38,8 +43,9 @@ class Forward:
             if connection is None:
                 connection = await self._upstream.connect()
             self._answer.connection = connection
+            self._answer.finished = self._on_finished
             self._send(connection, head)
-            await self._answer.done
+            await self._done
         except UpstreamFault as fault:
             self._answer.fault = fault
         except asyncio.CancelledError:
@@ -67,8 +73,7 @@ class Forward:
         whole = answer.request_whole = payload.at_eof()
         if whole:
             watch.request_end(now // 1000)
-        framed = self._framed(body, whole)
-        connection.ask(answer, head + framed if framed else head, head_only=head_only, whole=whole)
+        connection.ask(answer, head + self._framed(body, whole), head_only=head_only, whole=whole)
         watch.overhead_ns += time.monotonic_ns() - self._request.client.arrived_ns
         if not whole:
             self._upload = asyncio.get_running_loop().create_task(self._rest(connection))
@@ -117,10 +122,10 @@ class Forward:
         if self._upload is not None:
             await asyncio.wait((self._upload,), timeout=REST_SECONDS)
             self._upload.cancel()
-        self._watch.close("upstream", time.monotonic_ns() // 1000, error=fault.kind, status=502)
         self._answer.keep = False
+        said = refusal(fault, self._request, self._watch)
         if self._request.client.transport is not None:
-            self._request.client.transport.write(bad_gateway(fault, self._watch.error_id, self._speaks_json_rpc()))
+            self._request.client.transport.write(said)
 
     async def _discard(self) -> None:
         payload, watch = self._request.payload, self._watch
@@ -131,16 +136,23 @@ class Forward:
             return
         watch.request_end(time.monotonic_ns() // 1000)
 
-    def _speaks_json_rpc(self) -> bool:
-        message = self._request.message
-        kinds = values(message.raw_headers, b"content-type")
-        return self._watch.watching and message.method == "POST" and any(b"json" in kind.lower() for kind in kinds)
-
     def _framed(self, body: bytes, whole: bool) -> bytes:
-        if not self._chunked:
-            return body
-        end = b"0\r\n\r\n" if whole else b""
-        return b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
+        return framed(body, whole) if self._chunked else body
+
+
+def framed(body: bytes, whole: bool) -> bytes:
+    """A chunk, and the last one where the body is whole."""
+    end = b"0\r\n\r\n" if whole else b""
+    return b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
+
+
+def refusal(fault: UpstreamFault, request: Request, watch: Watch) -> bytes:
+    """The 502 of a request that the upstream did not answer; recorded as such."""
+    watch.close("upstream", time.monotonic_ns() // 1000, error=fault.kind, status=502)
+    message = request.message
+    kinds = values(message.raw_headers, b"content-type")
+    json_rpc = watch.watching and message.method == "POST" and any(b"json" in kind.lower() for kind in kinds)
+    return bad_gateway(fault, watch.error_id, json_rpc)
 
 
 def request_head(request: Request, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
