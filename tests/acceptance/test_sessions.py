@@ -67,7 +67,6 @@ async def test_a_server_without_sessions_gets_derived_ones(database_url: str, tm
     assert query(database_url, "SELECT 1 FROM weir.sessions WHERE confidence >= 1") == []
 
 
-@pytest.mark.xfail(reason="the join is on its way", strict=False)
 async def test_a_restarted_server_loses_the_session_and_its_successor_is_linked(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -90,7 +89,6 @@ async def test_a_restarted_server_loses_the_session_and_its_successor_is_linked(
     assert query(database_url, "SELECT count(*) FROM weir.sessions") == [(2,)]
 
 
-@pytest.mark.xfail(reason="the join is on its way", strict=False)
 async def test_what_the_server_asks_is_a_row_or_a_round(database_url: str, tmp_path: Path) -> None:
     with start_example() as example, start_weir(example.url, tmp_path, database_url) as weir:
         for mode in ("legacy", "auto"):
