@@ -100,6 +100,8 @@ def test_who_left_has_cancelled_in_the_modern_era_and_gone_away_in_the_legacy_on
     assert "client_aborted" in legacy.outcomes(asked)
     legacy.stamp(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}')
     assert legacy.outcomes(asked) == {"cancelled"}
+    legacy.answered({"jsonrpc": "2.0", "id": 2, "error": {"code": 0, "message": "Request cancelled"}})
+    assert legacy.outcomes(asked) == {"cancelled"}
     _, [asked] = modern.stamp(json.dumps({**CALL, "params": {**CALL["params"], "_meta": meta}}).encode())
     assert modern.outcomes(asked) == {"cancelled"}
 

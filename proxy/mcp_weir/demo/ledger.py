@@ -65,9 +65,11 @@ class Ledger:
 
     def outcomes(self, request: Sent) -> frozenset[str]:
         """The outcomes that are true of a request."""
+        if request.jsonrpc_id in self.cancelled and request.outcome in (LEFT, "rpc_error"):
+            return frozenset({"cancelled"})  # some servers confirm it with an error
         if request.outcome != LEFT:
             return frozenset({request.outcome})
-        if self.era == "modern" or request.jsonrpc_id in self.cancelled:
+        if self.era == "modern":
             return frozenset({"cancelled"})
         return frozenset({"client_aborted", "running"})  # an answer may still wait for a resumed stream
 
