@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,6 +21,7 @@ from faults.lab.table import at_most, judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 REPORTS = (["report"], ["sessions", "--json"], ["requests", "--json"], ["errors", "--json"], ["export"])
+SEGMENT_S = 90  # a segment is closed after a minute, and removed once its end is committed
 PAGES = ("/metrics", "/healthz", "/readyz", "/", "/api/overview", "/api/sessions", "/api/requests", "/api/tools")
 
 
@@ -176,3 +178,61 @@ async def test_the_search_finds_what_is_there(laboratory) -> None:
                 "URI" not in h for h in hits), 0),
         bites=bites | {"hits": len(hits)}, about=str(hits[:20]),
     )
+
+
+async def _say(port: int, token: str, word: Canaries, count: int) -> list[str]:
+    """Calls of one principal, each with a canary; returns the canaries."""
+    connection, said = Connection(port, headers=[("Authorization", f"Bearer {token}")]), []
+    for number in range(count):
+        said.append(word(f"argument {number} of {token}"))
+        await connection.send(_call("say", number, nonce="n", text=said[-1]))
+        await connection.answer()
+    connection.abort()
+    return said
+
+
+async def _rows(url: str, count: int) -> None:
+    for _ in range(150):
+        if query(url, "SELECT count(*) FROM weir.requests WHERE target = 'say' AND outcome = 'ok'")[0][0] >= count:
+            return
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.full
+async def test_a_principal_is_forgotten_in_tables_and_in_the_spool(laboratory) -> None:
+    async with laboratory(capture="full") as lab:
+        word = Canaries()
+        kept, erased = await _say(lab.weir.port, "keeper", word, 5), await _say(lab.weir.port, "leaver", word, 5)
+        await _rows(lab.url, 10)
+        stored = word.hits("the database", await asyncio.to_thread(lab.postgres.dump, lab.url.rpartition("/")[2]))
+        lab.wire.toxics.blackhole = True
+        kept += await _say(lab.weir.port, "keeper", word, 5)
+        erased += await _say(lab.weir.port, "leaver", word, 5)
+        env = {**os.environ, "WEIR_DATABASE_URL": lab.url, "WEIR_DATA_DIR": str(lab.weir.data),
+               "WEIR_UPSTREAM": f"http://127.0.0.1:{lab.upstream.port}/mcp"}
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "mcp_weir", "db", "forget", "Bearer leaver"], env=env,
+            capture_output=True, timeout=60,
+        )
+        lab.wire.toxics.blackhole = False
+        lab.wire.reset()
+        await _rows(lab.url, 10)
+        await asyncio.sleep(2)
+        rest = await asyncio.to_thread(lab.postgres.dump, lab.url.rpartition("/")[2])
+        began, spool = time.monotonic(), b"?"
+        while any(canary.encode() in spool for canary in erased) or spool == b"?":
+            if time.monotonic() - began > SEGMENT_S:
+                break
+            await asyncio.sleep(2)
+            spool = b"".join(_files(lab.weir.data / "spool").values())
+        judge(
+            "P14", "db forget of one principal, half of it still in the spool",
+            at_most("its canaries in the database", sum(canary.encode() in rest for canary in erased), 0),
+            at_most(f"its canaries in the spool after {SEGMENT_S} s",
+                    sum(canary.encode() in spool for canary in erased), 0),
+            at_most("others' canaries lost", sum(canary.encode() not in rest for canary in kept), 0),
+            at_most("exit code", done.returncode, 0),
+            bites={"canaries stored before": len(stored), "erased": len(erased)},
+            notes=f"gone from the spool's files {time.monotonic() - began:.0f} s after the commit",
+            about=f"{done.stdout.decode()} {done.stderr.decode()}",
+        )
