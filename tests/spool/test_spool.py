@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mcp_weir.spool import counters, reader
+from mcp_weir.spool.segment import ask_to_rotate
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.facts import Closed, Opened
 
@@ -61,6 +62,18 @@ def test_round_trip_across_rotation(tmp_path: Path) -> None:
     assert reader.stream_is_live(tmp_path, writer.stream)
     writer.close()
     assert not reader.stream_is_live(tmp_path, writer.stream)
+
+
+def test_a_writer_that_is_asked_begins_a_new_segment(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    writer.offer(line(1), 5)
+    writer.heartbeat(1)
+    assert len(list(tmp_path.glob("*/*.seg"))) == 1
+    ask_to_rotate(tmp_path)
+    writer.heartbeat(2)
+    writer.heartbeat(3)
+    assert len(list(tmp_path.glob("*/*.seg"))) == 2
+    writer.close()
 
 
 def test_small_reads_meet_at_their_offsets(tmp_path: Path) -> None:

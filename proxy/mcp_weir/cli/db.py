@@ -93,9 +93,11 @@ def db_forget(settings: Settings, subject: str, issuer: str, as_json: bool) -> N
     """
     from mcp_weir.app.subject import subject_of
     from mcp_weir.recorder.forget import forget
+    from mcp_weir.spool.segment import ask_to_rotate
 
     with _connected(settings) as conn:
         _show(forget(conn, subject_of(settings, conn, subject, issuer)), as_json)
+    ask_to_rotate(settings.data_dir / "spool")  # a quiet worker keeps a small segment for an hour
 
 
 def _show(found: Mapping[str, int], as_json: bool) -> None:

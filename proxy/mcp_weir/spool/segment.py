@@ -2,11 +2,13 @@
 
 import uuid
 import zlib
+from pathlib import Path
 
 import msgspec
 
 FORMAT = 1
 SUFFIX = ".seg"
+_ASKED = "rotate"
 
 
 class SegmentHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +23,20 @@ class SegmentHeader(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     host_boot: str
     started_us: int
+
+
+def ask_to_rotate(root: Path) -> None:
+    """Have every writer of this spool begin a new segment within a second or two: the old ones can then go."""
+    if root.is_dir():
+        (root / _ASKED).touch()
+
+
+def asked_to_rotate(root: Path) -> int:
+    """Changes whenever it is asked."""
+    try:
+        return (root / _ASKED).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def seal(payload: bytes) -> bytes:

@@ -17,7 +17,7 @@ import msgspec
 from mcp_weir.errors import SpoolError
 from mcp_weir.spool.budget import MIB, Budget
 from mcp_weir.spool.counters import Counters
-from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, seal
+from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, asked_to_rotate, seal
 from mcp_weir.spool.sync import EVERY_S, Syncer
 from mcp_weir.traffic.facts import Closed, Heartbeat, Line, Opened
 
@@ -44,7 +44,8 @@ class SpoolWriter:
         durability: str = "process",
     ) -> None:
         self.stream = uuid.uuid4()
-        self._dir = root / str(self.stream)
+        self._root, self._dir = root, root / str(self.stream)
+        self._asked = asked_to_rotate(root)
         self._names = (service, instance, key_id)
         self._age_s = segment_age_s
         self._encode = msgspec.json.Encoder().encode
@@ -103,7 +104,9 @@ class SpoolWriter:
             self._markers.pop()
         self._counters.prepare(wall_us // 60_000_000)
         age = time.monotonic() - self._born
-        if age > self._age_s and (self._size > _SMALL or age > 60 * self._age_s):
+        asked = asked_to_rotate(self._root)
+        if asked != self._asked or (age > self._age_s and (self._size > _SMALL or age > 60 * self._age_s)):
+            self._asked = asked
             self._try_rotate()
         if self._spare < 0:
             self._prepare_spare()
