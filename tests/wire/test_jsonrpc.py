@@ -19,7 +19,7 @@ def test_a_request_a_notification_a_response() -> None:
         (b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}', "response"),
     ):
         ((message, said, size),) = read_messages(body).members
-        assert (said, message.is_request, message.is_response) == (kind, kind == "request", kind == "response")
+        assert (said, message.is_response) == (kind, kind == "response")
         assert size == len(body.lstrip())
 
 

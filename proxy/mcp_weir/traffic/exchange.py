@@ -267,9 +267,14 @@ class Exchange:
             self._unread_us = at_us
             return
         found = read_messages(plain)
-        if found.malformed and (not self._talk.requests or (self._status or 500) >= 400):
-            found.malformed = False  # an error page that says it is JSON, or no answer at all: the status tells
+        if found.malformed and not self._owes_an_answer():
+            found.malformed = False
         self._talk.hear(found, at_us, "server", self._status or 0)
+
+    def _owes_an_answer(self) -> bool:
+        """This body ought to be JSON-RPC: not an error page that says it is JSON, nor HTTP+SSE's "Accepted"."""
+        status = self._status or 500
+        return self._talk.requests > 0 and status < 400 and status != 202 and not endpoint_session(self._head.query)
 
     def _is_probe(self) -> bool:
         if self._head.method in ("HEAD", "OPTIONS"):

@@ -22,11 +22,6 @@ class Message(msgspec.Struct, gc=False):  # gc=False: no cycles are possible, an
     error: msgspec.Raw = EMPTY
 
     @property
-    def is_request(self) -> bool:
-        """Has a method and an id that is a string or a number; null, which JSON-RPC knows too, names no request."""
-        return self.method != "" and self.id is not EMPTY and bytes(self.id)[0] in _NUMBER_OR_STRING
-
-    @property
     def is_response(self) -> bool:
         """Has a result or an error object, no method, and says that it is JSON-RPC: error pages in JSON are about."""
         if self.method or self.jsonrpc != "2.0":
@@ -76,6 +71,7 @@ def _batch(body: bytes) -> Messages:
 
 
 def _kind(message: Message) -> str | None:
+    """A request's id is a string or a number: null, which JSON-RPC knows too, names none."""
     if message.method:
         if message.id is EMPTY:
             return "notification"
