@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: test lint clean faults faults-short
+.PHONY: schema test lint clean faults faults-short
 $(VENV)/.runs: pyproject.toml # what a user needs
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded]'
@@ -19,6 +19,9 @@ demo: $(VENV)/.runs # example server, weir, MCP clients of both eras; ends with 
 
 test: $(VENV)/.ready lint
 	$(RUN) -m pytest -q
+
+schema: $(VENV)/.ready ## store/schema.sql from the migrations
+	$(RUN) tests/store/write_schema.py
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check proxy server tests

@@ -4,13 +4,14 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from mcp_weir.recorder.drain import Recorder
+from mcp_weir.sinks.sink import Sink
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request
 
@@ -51,9 +52,9 @@ def spool(writer: SpoolWriter, line: list[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def recording(url: str, root: Path) -> Iterator[Recorder]:
+def recording(url: str, root: Path, sinks: Sequence[Sink] = ()) -> Iterator[Recorder]:
     """A recorder at work; ended, whatever happens."""
-    recorder, stop = Recorder(url, root, poll_s=0.02), threading.Event()
+    recorder, stop = Recorder(url, root, poll_s=0.02, sinks=sinks), threading.Event()
     thread = threading.Thread(target=recorder.run, args=(stop,), daemon=True)
     thread.start()
     try:
@@ -69,6 +70,12 @@ def drain(url: str, root: Path, until: Callable[[], bool], seconds: float = 20) 
     with recording(url, root) as recorder:
         wait(until, seconds)
     return recorder
+
+
+def drain_with(sinks: Sequence[Sink], url: str, root: Path, until: Callable[[], bool]) -> None:
+    """Record until this holds, and tell these sinks."""
+    with recording(url, root, sinks):
+        wait(until)
 
 
 def wait(until: Callable[[], bool], seconds: float = 20) -> None:

@@ -71,7 +71,17 @@ def state_metrics(recorder: Callable[[], State]) -> str:
         ("weir_recorder_connected", "gauge", "1 while the recorder has a database", int(state.connected)),
         ("weir_recorder_rows_total", "counter", "Rows written since the recorder's start", state.rows),
         ("weir_recorder_lines_total", "counter", "Spool lines read since the recorder's start", state.lines),
-        ("weir_spool_lag_bytes", "gauge", "Spooled bytes read in the last batch", state.lag_bytes),
+        ("weir_recorder_batches_total", "counter", "Transactions since the recorder's start", state.batches),
+        ("weir_recorder_damaged_lines_total", "counter", "Spool lines whose checksum did not agree",
+         state.damaged_lines),
+        ("weir_recorder_torn_bytes_total", "counter", "Half lines that killed workers left", state.torn_bytes),
+        ("weir_recorder_schema_problem", "gauge", "1 while the schema does not let anything be written",
+         int(state.schema_problem is not None)),
+        ("weir_recorder_stuck_seconds", "gauge", "Since the recorder last came round", round(state.stuck_s, 3)),
+        ("weir_spool_lag_bytes", "gauge", "Bytes in the spool that are not committed", state.lag_bytes),
+        ("weir_spool_oldest_unacked_seconds", "gauge", "How long something has been waiting in the spool",
+         round(state.oldest_unacked_s, 3)),
+        ("weir_spool_strange_files", "gauge", "Files in the spool that are no segments of ours", len(state.strange)),
     )
     return "".join(f"# HELP {n} {says}\n# TYPE {n} {kind}\n{n} {value}\n" for n, kind, says, value in lines)
 

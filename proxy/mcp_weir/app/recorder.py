@@ -17,6 +17,7 @@ from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.recorder.keeper import keep_house
+from mcp_weir.sinks.prometheus import Metrics
 
 _ENDS_WITHIN_S = 9.0  # a database that does not answer keeps nobody from ending: the spool is safe
 log = structlog.get_logger()
@@ -31,7 +32,8 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     lock = take_lock(settings.data_dir / "recorder.lock")
-    recorder, stop = Recorder(url, spool, idle_window_s=settings.idle_window), threading.Event()
+    metrics, stop = Metrics(), threading.Event()
+    recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=[metrics])
     drain = threading.Thread(target=recorder.run, args=(stop,), name="drain", daemon=True)
     keeper = threading.Thread(target=keep_house, args=(url, settings.retention, stop), name="keeper", daemon=True)
     gc.freeze()  # what is loaded by now stays; a batch is tens of thousands of objects that all go at once
@@ -43,8 +45,8 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
             _wait_for_signal()
         else:
             app = admin_port.compose(
-                settings, url, metrics=lambda: admin_port.state_metrics(lambda: recorder.state),
-                recorder=lambda: recorder.state,
+                settings, url, recorder=lambda: recorder.state,
+                metrics=lambda: metrics.text() + admin_port.state_metrics(lambda: recorder.state),
             )
             asyncio.run(admin_port.serve_until_signal(app, admin))
     finally:

@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mcp_weir.recorder.state import State
 from mcp_weir.sinks import poison
 from mcp_weir.sinks.batch import Batch
 from mcp_weir.sinks.postgres import LedgerMoved, PostgresSink, TombstonesMoved
+from mcp_weir.sinks.sink import Sink
 from mcp_weir.spool.budget import held_bytes
 from mcp_weir.store import connect, migrate
 
@@ -37,11 +39,13 @@ class Recorder:
     """Drains one data directory's spool into one database. `state` may be read from any thread."""
 
     def __init__(
-        self, database_url: str, spool_root: Path, *, idle_window_s: float = 1800, poll_s: float = 0.05
+        self, database_url: str, spool_root: Path, *, idle_window_s: float = 1800, poll_s: float = 0.05,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self.state = State(passed_at_s=time.monotonic())
         self._url, self._root = database_url, spool_root
         self._idle_window, self._poll_s = timedelta(seconds=idle_window_s), poll_s
+        self._sinks = sinks  # told after the commit; only Postgres acknowledges
         self._caution = 0  # grows with every failure that is nobody's but a line's: batches get smaller
         self._condemned: set[tuple[object, int]] = set()  # (segment, position) of lines that break the joins
         self._conn: psycopg.Connection | None = None
@@ -96,7 +100,15 @@ class Recorder:
                 self._suspect(intake.position, error)
             raise
         self._settle_down(intake, batch)
+        self._tell(batch)
         return intake.busy
+
+    def _tell(self, batch: Batch) -> None:
+        for sink in self._sinks:
+            try:
+                sink.wrote(batch)
+            except Exception as error:  # part of the recorder loop's guard: best effort means that nothing else fails
+                log.warning("recorder.sink_failed", sink=type(sink).__name__, error=type(error).__name__)
 
     def _suspect(self, position: tuple[object, int], error: Exception) -> None:
         """A line that we cannot digest: find it by ever smaller batches, then leave it to quarantine."""

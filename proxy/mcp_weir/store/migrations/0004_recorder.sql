@@ -148,7 +148,8 @@ BEGIN
         ('coverage_rows', 'minute', greatest(requests, hours)),
         ('rollup_minute', 'at', minutes), ('total_minute', 'at', minutes),
         ('rollup_hour', 'at', hours), ('rollup_day', 'at', hours), ('total_hour', 'at', hours),
-        ('total_day', 'at', hours), ('error_hour', 'at', hours)
+        ('total_day', 'at', hours), ('error_hour', 'at', hours), ('facet_hour', 'at', hours),
+        ('facet_day', 'at', hours), ('latency_hour', 'at', hours), ('latency_day', 'at', hours)
     ) AS t (name, at, before);
     RETURN QUERY WITH gone AS (DELETE FROM weir.segments WHERE done AND updated_at < ledger RETURNING 1)
         SELECT 'segments'::text, count(*) FROM gone;

@@ -1,0 +1,136 @@
+"""Metrics in the Prometheus text format (0.0.4), from what was committed since this process began.
+
+Labels come from clients and servers: they are escaped, cut, and bounded in number; the rest is `other`. Never a session
+or a request id. The histogram's name and buckets: OpenTelemetry semantic conventions for MCP.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from mcp_weir.attribution.verdicts import ERRORS, Row
+from mcp_weir.sinks.batch import Batch, CoverageRow
+
+BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+OTHER = "other"
+_NAMES_MAX = 200  # (method, tool) pairs that get labels of their own
+_SERVICES_MAX = 50
+_LABEL_MAX = 100
+_MINUTES_MAX = 4096
+_SUMS = (
+    ("weir_request_bytes_total", "Bytes of JSON-RPC requests"),
+    ("weir_response_bytes_total", "Bytes of JSON-RPC answers"),
+    ("weir_tokens_in_total", "Tokens in arguments, an estimate"),
+    ("weir_tokens_out_total", "Tokens in results, an estimate"),
+)
+Name = tuple[str, str, str]  # service, method, tool
+
+
+class Metrics:
+    """A Sink. Written by the drain's thread, read by the admin port's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._services: set[str] = set()
+        self._names: set[Name] = set()
+        self._requests: dict[tuple[Name, str], int] = {}
+        self._durations: dict[tuple[Name, str], list[float]] = {}  # counts by bucket, then +Inf, then the sum
+        self._sums: dict[Name, list[int]] = {}
+        self._seen: dict[tuple[UUID, datetime], tuple[int, dict[str, int]]] = {}  # what a page said last
+        self._seen_total, self._dropped, self._quarantined = 0, dict[str, int](), 0
+
+    def wrote(self, batch: Batch) -> None:
+        """Add a committed batch."""
+        with self._lock:
+            for row in batch.rows:
+                if row.direction == "client" and row.method is not None:
+                    self._add(row, row.method)
+            for entry in batch.coverage.values():
+                self._add_coverage(entry)
+            self._quarantined += len(batch.quarantine)
+
+    def text(self) -> str:
+        """The exposition."""
+        with self._lock:
+            return "".join(self._lines())
+
+    def _add(self, row: Row, method: str) -> None:
+        name = self._name(row, method)
+        self._requests[name, row.outcome] = self._requests.get((name, row.outcome), 0) + 1
+        sums = self._sums.setdefault(name, [0, 0, 0, 0])
+        for at, value in enumerate((row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0)):
+            sums[at] += value
+        if row.duration_ms is not None:
+            kind = (name, row.outcome if row.outcome in ERRORS else "")
+            counts = self._durations.setdefault(kind, [0.0] * (len(BUCKETS_S) + 2))
+            counts[bisect_left(BUCKETS_S, row.duration_ms / 1000)] += 1
+            counts[-1] += row.duration_ms / 1000
+
+    def _name(self, row: Row, method: str) -> Name:
+        service = row.service if row.service in self._services or len(self._services) < _SERVICES_MAX else OTHER
+        self._services.add(service)
+        tool = (row.target or "") if method == "tools/call" else ""
+        name = (service, method[:_LABEL_MAX], tool[:_LABEL_MAX])
+        if name in self._names:
+            return name
+        if len(self._names) >= _NAMES_MAX:
+            return (service, OTHER, OTHER)
+        self._names.add(name)
+        return name
+
+    def _add_coverage(self, entry: CoverageRow) -> None:
+        if entry.seen is None:
+            return
+        at = (entry.stream, entry.minute)
+        seen, dropped = self._seen.pop(at, (0, {}))
+        self._seen_total += max(0, entry.seen - seen)
+        for reason, n in (entry.dropped or {}).items():
+            self._dropped[reason] = self._dropped.get(reason, 0) + max(0, n - dropped.get(reason, 0))
+        self._seen[at] = (entry.seen, entry.dropped or {})
+        if len(self._seen) > _MINUTES_MAX:
+            del self._seen[next(iter(self._seen))]
+
+    def _lines(self) -> Iterable[str]:
+        yield _head("weir_requests_total", "counter", "JSON-RPC requests of clients, by how they ended")
+        for (name, outcome), n in self._requests.items():
+            yield f"weir_requests_total{{{_labels(name)},outcome=\"{outcome}\"}} {n}\n"
+        for at, (metric, says) in enumerate(_SUMS):
+            yield _head(metric, "counter", says)
+            for name, sums in self._sums.items():
+                yield f"{metric}{{{_labels(name)}}} {sums[at]}\n"
+        yield from self._histogram()
+        yield _head("weir_exchanges_seen_total", "counter", "HTTP exchanges on MCP paths")
+        yield f"weir_exchanges_seen_total {self._seen_total}\n"
+        yield _head("weir_exchanges_dropped_total", "counter", "Exchanges that were not recorded")
+        for reason, n in self._dropped.items():
+            yield f"weir_exchanges_dropped_total{{reason=\"{_escaped(reason)}\"}} {n}\n"
+        yield _head("weir_quarantined_total", "counter", "What the database refused")
+        yield f"weir_quarantined_total {self._quarantined}\n"
+
+    def _histogram(self) -> Iterable[str]:
+        metric = "mcp_server_operation_duration_seconds"
+        yield _head(metric, "histogram", "From a request's first byte to its result")
+        for (name, error), counts in self._durations.items():
+            labels = _labels(name) + (f",error_type=\"{error}\"" if error else "")
+            below = 0.0
+            for bound, n in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=False):
+                below += n
+                yield f"{metric}_bucket{{{labels},le=\"{bound}\"}} {below:.0f}\n"
+            yield f"{metric}_sum{{{labels}}} {counts[-1]:.6f}\n{metric}_count{{{labels}}} {below:.0f}\n"
+
+
+def _labels(name: Name) -> str:
+    service, method, tool = map(_escaped, name)
+    return f"service=\"{service}\",mcp_method_name=\"{method}\"" + (f",gen_ai_tool_name=\"{tool}\"" if tool else "")
+
+
+def _escaped(text: str) -> str:
+    """As the format asks, and nothing that a terminal would take for a command."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _head(name: str, kind: str, says: str) -> str:
+    return f"# HELP {name} {says}\n# TYPE {name} {kind}\n"

@@ -1,0 +1,13 @@
+"""The seam to destinations beside Postgres: best effort, told after the commit, never asked."""
+
+from typing import Protocol
+
+from mcp_weir.sinks.batch import Batch
+
+
+class Sink(Protocol):
+    """Somebody who wants to know what was recorded. What it raises is logged and changes nothing."""
+
+    def wrote(self, batch: Batch) -> None:
+        """This batch is committed. Returns quickly: the drain waits."""
+        ...
