@@ -34,7 +34,7 @@ class Conversation(msgspec.Struct, array_like=True):
     missing: list[int] = []
     connections: list[Connection] = []
     traces: list[str] = []
-    running: list[tuple[uuid.UUID, bytes]] = []  # requests in flight, with their connections
+    running: list[tuple[uuid.UUID, bytes, int]] = []  # requests, their connections, and when they ended or BUSY
     handle: bytes | None = None
     weakest: int = -1  # index in EVIDENCE of the weakest join; -1 while there is one request
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * 8)
@@ -67,13 +67,17 @@ class Conversation(msgspec.Struct, array_like=True):
         self.accepted = self.accepted or counted.accepted
 
     def ended(self, request: uuid.UUID, ended_us: int) -> None:
-        """A request of it is over, and its connection free again."""
-        for key, name in self.running:
+        """When a request of it is over, and its connection free again; that may be later than what is asked next."""
+        for at, (key, name, _) in enumerate(self.running):
             if key == request:
+                self.running[at] = (key, name, ended_us)
                 for connection in self.connections:
                     if connection.name == name:
                         connection.free_us = ended_us
-        self.running = [one for one in self.running if one[0] != request]
+
+    def busy(self, at_us: int) -> bool:
+        """A request of it was in flight at that time."""
+        return any(ended_us > at_us for _, _, ended_us in self.running)
 
     def idle_for(self, at_us: int) -> int | None:
         """Microseconds since the last of its connections became free; None when none was free then."""
@@ -127,7 +131,7 @@ class Index:
                 self.by_id[c.lane, c.style, number].append(c)
         if c.handle is not None:
             self.by_handle[c.handle] = c
-        for request, _ in c.running:
+        for request, _, _ in c.running:
             self.running[request] = c
 
     def count_up(self, c: Conversation, number: int, gap: int) -> None:
@@ -169,8 +173,7 @@ class Index:
 
     def run(self, c: Conversation, asked: Asked) -> None:
         """A request of it is in flight."""
+        c.running = [one for one in c.running if one[2] > asked.at_us][-_RUNNING:]
         c.concurrent = c.concurrent or bool(c.running)
-        c.running.append((asked.key, asked.connection or b""))
+        c.running.append((asked.key, asked.connection or b"", BUSY))
         self.running[asked.key] = c
-        if len(c.running) > _RUNNING:
-            self.running.pop(c.running.pop(0)[0], None)

@@ -60,10 +60,10 @@ def settle(
     result = Settlement(scope)
     sessions = dict(known)
     ladder = Ladder(scope, window_us)
-    for q in ordered:
-        if q.counted is not None and not q.leads:
-            ladder.end(q.request_key, q.counted.ended_us)
-    touched = _assign(ladder, firm, sessions, result)
+    ends = {q.request_key: q.counted.ended_us for q in ordered if q.counted is not None}
+    for key, ended_us in ends.items():
+        ladder.end(key, ended_us)
+    touched = _assign(ladder, firm, ends, sessions, result)
     settled = [q for q in rest if q.lead_key in firm_leads or (q.lead_key in known and q.lead_key not in leads)]
     touched |= _follow(ladder, settled, sessions, result)
     result.done = [q.id for q in (*firm, *settled)]
@@ -73,7 +73,7 @@ def settle(
     result.scope = msgspec.msgpack.decode(msgspec.msgpack.encode(scope), type=Scope)
     open_ = [q for q in leading if q.lead_key not in firm_leads]
     open_leads = {q.lead_key for q in open_}
-    provisional = _assign(ladder, open_, sessions, result)
+    provisional = _assign(ladder, open_, ends, sessions, result)
     provisional |= _follow(ladder, [q for q in rest if q.lead_key in open_leads], sessions, result)
     for key in sorted(touched | provisional | (set(scope.shown) & ladder.by_key.keys())):
         result.sessions.append((ladder.by_key[key], key in provisional))
@@ -88,12 +88,13 @@ def _order(q: Queued) -> tuple[int, int, int, int]:
 
 
 def _assign(
-    ladder: Ladder, leads: list[Queued], sessions: dict[uuid.UUID, uuid.UUID], result: Settlement
+    ladder: Ladder, leads: list[Queued], ends: Mapping[uuid.UUID, int], sessions: dict[uuid.UUID, uuid.UUID],
+    result: Settlement,
 ) -> set[uuid.UUID]:
     touched = set()
     for q in leads:
         assert q.asked is not None
-        conversation = ladder.assign(q.asked, q.counted.ended_us if q.counted else None)
+        conversation = ladder.assign(q.asked, ends.get(q.request_key))
         sessions[q.lead_key] = conversation.key
         result.mapping[q.request_key] = (q.at_us, conversation.key)
         if q.counted is not None:

@@ -55,7 +55,7 @@ class Ladder:
         return found
 
     def end(self, request: uuid.UUID, ended_us: int) -> None:
-        """A request that was assigned is over. Ends may come in any order, each before what starts after it."""
+        """When an assigned request is over. Ends come in any order, each before what starts after it is assigned."""
         conversation = self._index.running.pop(request, None)
         if conversation is not None:
             conversation.ended(request, ended_us)
@@ -124,7 +124,7 @@ class Ladder:
         near = 0 if gap == 0 else 1 if gap < 0 else 2 + gap
         if self._has_a_better_way(c, asked, lane):
             near += 2
-        return near, bool(c.running) and not c.concurrent
+        return near, c.busy(asked.at_us) and not c.concurrent
 
     def _has_a_better_way(self, c: Conversation, asked: Asked, lane: Lane) -> bool:
         """It would have sent this request on a connection that it had free, and not on this one."""
