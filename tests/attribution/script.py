@@ -1,6 +1,7 @@
 """Conversations as facts: a small language in which tests say what passed, exchange by exchange."""
 
 import itertools
+import time
 import uuid
 from typing import Any
 
@@ -19,7 +20,7 @@ from mcp_weir.traffic.facts import (
     Request,
 )
 
-BASE_US = 1_760_000_000_000_000
+BASE_US = (int(time.time()) - 6 * 3600) * 1_000_000  # when each story begins
 SESSION = uuid.uuid5(uuid.NAMESPACE_URL, "session")
 _numbers = itertools.count(1)
 
@@ -101,11 +102,17 @@ def heartbeat(at: float) -> Line:
 
 
 def joined(*lines: Line, until: float = 10_000, joiner: Joiner | None = None) -> Settled:
-    """All lines in one batch, the watermark then at `until`."""
+    """All lines in one batch, the watermark at `until` then and once more when they are stored."""
     joiner = joiner or Joiner()
     for line in lines:
         joiner.take(origin(), line)
-    return joiner.settle(BASE_US + int(until * 1e6))
+    first = joiner.settle(BASE_US + int(until * 1e6))
+    then = joiner.settle(BASE_US + int(until * 1e6))
+    for name in ("rows", "ended", "posted", "handed", "claims"):
+        getattr(first, name).extend(getattr(then, name))
+    first.gone |= then.gone
+    first.open = {ident: state for ident, state in (first.open | then.open).items() if ident not in first.gone}
+    return first
 
 
 def told(settled: Settled) -> list[tuple[str | None, str]]:

@@ -247,5 +247,6 @@ def test_memory_follows_what_is_unresolved() -> None:
         joiner.take(origin(), call(number, number / 100))
         if number % 100 == 99:
             joiner.settle(0)
+    joiner.settle(1 << 62)
     assert joiner.exchanges == {} and not joiner._by_stream and not joiner._by_session
     assert not joiner._asked._by_id

@@ -55,6 +55,7 @@ class Joiner:
         self._due: list[tuple[int, str, int, str]] = []  # (watermark, stream, exchange, why)
         self._given_up: dict[ExchangeId, str] = {}
         self._waiting: set[ExchangeId] = set()  # over, and unresolved
+        self._fresh: set[ExchangeId] = set()  # not in the database yet: nobody else can have known of it
 
     def load(self, state: ExchangeState) -> None:
         """Take up an exchange that an earlier recorder left unresolved."""
@@ -74,6 +75,7 @@ class Joiner:
             if isinstance(fact, Opened):
                 if ident not in self.exchanges:
                     self._hold(ExchangeState(origin, fact, continues=self._continued(fact)))
+                    self._fresh.add(ident)
                 self._touched.add(ident)  # its line's position is committed: so must it be, were it alone in the line
                 continue
             state = self.exchanges.get(ident)
@@ -133,7 +135,7 @@ class Joiner:
 
     def strangers(self) -> set[uuid.UUID]:
         """Sessions touched whose client is not known here."""
-        sessions = {self.exchanges[ident].opened.session for ident in self._touched}
+        sessions = {self.exchanges[ident].session for ident in self._touched | self._waiting}
         return {key for key in sessions if key is not None and key not in self.clients}
 
     def operations_wanted(self) -> list[bytes]:
@@ -172,7 +174,7 @@ class Joiner:
         pending = sorted(self._touched, key=lambda i: (self.exchanges[i].opened.wall_us, str(i[0]), i[1]))
         for ident in pending:
             state = self.exchanges[ident]
-            self._verdicts(state, result, watermark_us)
+            self._verdicts(state, result, 0 if ident in self._fresh else watermark_us)
             if ident in self._closed_now:
                 result.ended.append(state)
             if state.finished and state.requests.keys() <= state.settled and not self._lingers(state, watermark_us):
@@ -181,7 +183,7 @@ class Joiner:
             else:
                 result.open[ident] = state
         result.claims, self.operations.claims = self.operations.claims, []
-        self._touched, self._closed_now, self._given_up = set(), set(), {}
+        self._touched, self._closed_now, self._given_up, self._fresh = set(), set(), {}, set()
         return result
 
     def _verdicts(self, state: ExchangeState, result: Settled, watermark_us: int) -> None:
@@ -190,6 +192,8 @@ class Joiner:
                 continue
             outcome = self._outcome(state, request, watermark_us)
             if outcome is None or not self._linked(state, request, watermark_us):
+                continue
+            if not self._introduced(state, request, watermark_us):
                 continue
             state.settled.add(member)
             if request.method == "initialize" and request.client is not None and state.session is not None:
@@ -233,6 +237,16 @@ class Joiner:
             return False
         if isinstance(found, uuid.UUID):
             state.operations[request.member] = found
+        return True
+
+    def _introduced(self, state: ExchangeState, request: Request, watermark_us: int) -> bool:
+        """Whether it is known who the session's client is, or known that nobody can say."""
+        if state.session is None or request.client is not None or state.session in self.clients:
+            return True
+        if watermark_us < state.opened.wall_us:
+            self._wait(state, state.opened.wall_us)
+            return False
+        self.introduce(state.session, Identity())
         return True
 
     def _wait(self, state: ExchangeState, until_us: int) -> None:

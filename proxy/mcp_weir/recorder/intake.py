@@ -20,7 +20,7 @@ from mcp_weir.recorder.rollups import roll_up
 from mcp_weir.recorder.tail import Reading, Tail
 from mcp_weir.sinks.batch import Batch, Quarantined
 from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_offsets, quarantined
-from mcp_weir.sinks.waiting import Mark, load_open
+from mcp_weir.sinks.waiting import Mark, load_marks, load_open
 from mcp_weir.spool.reader import remove_stream
 from mcp_weir.spool.segment import SegmentHeader, seal
 from mcp_weir.traffic.facts import Heartbeat, Line, Opened
@@ -86,8 +86,7 @@ class Intake:
             return None
         for header in reading.buried:
             self._joiner.interrupt(header.stream)
-        self._meeting.ask(batch)
-        self._settled = self._joiner.settle(self._meeting.watermark_us)
+        self._settled = self._joiner.settle(self._meeting.ask(batch))
         self._forgotten.leave_out(self._settled)
         fill(batch, self._settled)
         self._meeting.tell(batch, self._marks(reading))
@@ -125,6 +124,7 @@ class Intake:
         streams = {segment.header.stream for segment in new} - self._loaded
         for state in load_open(self._conn, self._sink.recorder, streams):
             self._joiner.load(state)
+        self._heard = load_marks(self._conn, streams) | self._heard
         self._loaded |= streams
 
     def _take(self, reading: Reading, batch: Batch) -> None:

@@ -27,7 +27,8 @@ class Meeting:
     def __init__(
         self, conn: psycopg.Connection, recorder: uuid.UUID, joiner: Joiner, idle_window: timedelta
     ) -> None:
-        self.watermark_us = waiting.watermark_us(conn, _NEVER)
+        self.watermark_us = 0  # unknown until our own streams are among those that it waits for
+        self._told = False
         self._conn, self._recorder, self._joiner = conn, recorder, joiner
         self._settler = Settler(conn, idle_window)
         self._since_s = time.monotonic()
@@ -43,21 +44,28 @@ class Meeting:
         now = time.monotonic()
         return now >= self._next_tell or (self._joiner.waits and now >= self._next_ask)
 
-    def ask(self, batch: Batch) -> None:
-        """Bring what others know to the joiner, before it settles."""
+    def ask(self, batch: Batch) -> int:
+        """Bring what others know to the joiner, before it settles.
+
+        Returns the watermark up to which silence may be taken for an answer; 0 where nobody was asked this time.
+        """
         now, joiner = time.monotonic(), self._joiner
-        if now >= self._next_tell:
+        if self._told and now >= self._next_tell:
             self._look(now)
+            self._next_ask = 0.0
         joiner.learn(waiting.load_handed_out(self._conn, joiner.operations_wanted()))
         for ident, session, event_id in joiner.continuations_wanted():
             found = waiting.continued(self._conn, session, event_id)
             if found is not None and found != ident:
                 joiner.exchanges[ident].continues = found
-        self._introduce(now)
-        if joiner.waits and now >= self._next_ask:
+        asks = bool(joiner.waits) and now >= self._next_ask
+        if asks:  # after the watermark: what others had read by it, they had posted by then
             self._next_ask = now + _ASK_EVERY_S
+            self._strangers.clear()
             heard = waiting.posted_for(self._conn, self._recorder)
             batch.waits.received = [one for one in heard if joiner.receive(one)]
+        self._introduce(now)
+        return self.watermark_us if asks else 0
 
     def tell(self, batch: Batch, marks: dict[uuid.UUID, waiting.Mark]) -> None:
         """Say how far our streams have been read; once a second, and of a stream that has ended at once."""
@@ -65,7 +73,7 @@ class Meeting:
         ended = {stream: mark for stream, mark in marks.items() if mark.done}
         batch.waits.marks = ended
         if now >= self._next_tell:
-            self._next_tell = now + _TELL_EVERY_S
+            self._next_tell, self._told = now + _TELL_EVERY_S, True
             batch.waits.marks = marks
             batch.waits.alive = True
 
@@ -97,8 +105,6 @@ class Meeting:
         strangers = {key for key in self._joiner.strangers() if self._strangers.get(key, 0.0) <= now}
         if not strangers:
             return
-        if len(self._strangers) > 100_000:
-            self._strangers.clear()
         self._strangers.update(dict.fromkeys(strangers, now + _STRANGER_S))
         for session, client in waiting.load_clients(self._conn, strangers).items():
             self._joiner.introduce(session, client)

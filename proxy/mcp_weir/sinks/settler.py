@@ -18,6 +18,7 @@ from mcp_weir.attribution.confidence import confidence
 from mcp_weir.attribution.conversations import Conversation, Scope
 from mcp_weir.attribution.derived import Queued, Settlement, settle
 from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, asked_of, belongs, counted_of, lead_key
+from mcp_weir.attribution.ladder import BURST_US
 from mcp_weir.attribution.verdicts import wall
 
 _ROWS_A_RUN = 50_000
@@ -119,8 +120,11 @@ class Settler:
         settled = []
         for scope, rows in queued.items():
             state = states.get(scope, Scope())
-            late = [q for q, _ in rows if q.leads and q.at_us < state.frontier_us]
+            late = [q for q, _ in rows if q.leads and q.at_us // BURST_US <= state.frontier_us // BURST_US]
             entries = [q for q, _ in rows]
+            if late and watermark_us < state.frontier_us + 2 * BURST_US:  # whoever is behind is still catching up
+                behind = {q.lead_key for q in late}
+                entries, late = [q for q in entries if q.lead_key not in behind], []
             again = self._since_pause(late) if late else []
             if again:
                 settled.append((scope, self._again(again, entries, state, watermark_us)))
@@ -234,7 +238,7 @@ class Settler:
 
 def forget_scopes(conn: psycopg.Connection) -> None:
     """Scopes in which nothing has happened for long."""
-    conn.execute("DELETE FROM weir.derived_scopes WHERE frontier < now() - %s", (_FORGET_SCOPES,))
+    conn.execute("DELETE FROM weir.derived_scopes WHERE updated_at < now() - %s", (_FORGET_SCOPES,))
 
 
 def _session_row(c: Conversation, provisional: bool) -> tuple[object, ...]:
@@ -269,5 +273,6 @@ _LATE = (
 )
 _KEEP = (
     "INSERT INTO weir.derived_scopes (scope, frontier, state) SELECT * FROM unnest(%s::bytea[], %s::timestamptz[],"
-    " %s::bytea[]) ON CONFLICT (scope) DO UPDATE SET frontier = excluded.frontier, state = excluded.state"
+    " %s::bytea[]) ON CONFLICT (scope) DO UPDATE SET frontier = excluded.frontier, state = excluded.state,"
+    " updated_at = now()"
 )

@@ -96,6 +96,13 @@ def watermark_us(conn: psycopg.Connection, silent: timedelta) -> int:
     return int(now if lowest is None else lowest) - _SKEW_US[bool(several_hosts)]
 
 
+def load_marks(conn: psycopg.Connection, streams: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How far these streams had been read: Unix microseconds of a heartbeat."""
+    found = conn.execute("SELECT stream, (extract(epoch FROM read_to) * 1e6)::bigint FROM weir.stream_marks"
+                         " WHERE stream = ANY(%s)", (list(streams),))
+    return dict(found.fetchall())
+
+
 def load_open(conn: psycopg.Connection, recorder: uuid.UUID, streams: Iterable[uuid.UUID]) -> list[ExchangeState]:
     """The exchanges of these streams that earlier batches left unresolved; they are this recorder's from now on."""
     found = conn.execute(

@@ -117,9 +117,10 @@ CREATE INDEX derived_queue_scope ON weir.derived_queue (scope, started_at);
 CREATE TABLE weir.derived_scopes (
     scope bytea PRIMARY KEY,
     frontier timestamptz NOT NULL, -- what started before is settled
-    state bytea NOT NULL
+    state bytea NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX derived_scopes_frontier ON weir.derived_scopes (frontier);
+CREATE INDEX derived_scopes_updated ON weir.derived_scopes (updated_at);
 
 CREATE FUNCTION weir.ensure_derived_partition(day date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE name text := 'derived_requests_' || to_char(day, 'YYYYMMDD');
