@@ -71,6 +71,7 @@ bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and ha
 	$(RUN) benchmarks/footprint.py
 
 .PHONY: browser
-browser: $(VENV)/.ready # every page in Chromium (Debian: apt-get install chromium); renews the pictures in docs/images
+browser: $(VENV)/.ready # every page in Chromium; renews the pictures in docs/images
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[browser]'
+	command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y chromium; }
 	WEIR_PICTURES=docs/images $(RUN) -m pytest -q -m browser tests/browser
