@@ -5,6 +5,7 @@ import random
 import tracemalloc
 
 import msgspec
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,3 +165,18 @@ def test_what_could_not_be_read_was_still_an_answer() -> None:
     facts = feed(how, 1, Http("POST", "/mcp", (), ASK, 200, (
         (b"Content-Type", b"application/json"), (b"Content-Encoding", b"exotic")), b"???"), 1 << 30, random.Random(0))
     assert facts[-1].flags == ("undecoded",) and any(isinstance(fact, Answer) for fact in facts)
+
+
+def test_postgres_takes_every_captured_text(postgres_url: str) -> None:
+    texts = set()
+    for value in VALUES:
+        body = PLACES[5].replace(b"%b", value)
+        for fact in watched(body, PLACES[11].replace(b"%b", value)) + watched(PLACES[9].replace(b"%b", value), b"{}"):
+            if isinstance(fact, Request):
+                texts |= {fact.arguments, fact.client.capabilities if fact.client else None}
+            elif isinstance(fact, Answer):
+                texts.add(fact.result)
+    with psycopg.connect(postgres_url) as conn:
+        for text in filter(None, texts):
+            conn.execute("SELECT %s::jsonb", (text,))
+    assert len(texts) > 25
