@@ -72,6 +72,8 @@ class Settings:
     keep_free: int = _set("size", 512 << 20, "Disk space that the spool leaves free.", "relay")
     durability: str = _set("text", "process", "What an answer waits for: a write (process) or a sync (power).", "relay",
                            ("process", "power"))
+    record: str = _set(
+        "text", "on", "`off` forwards without recording: for measuring what recording costs.", "relay", ("on", "off"))
     # forwarding
     connect_timeout: float = _set("duration", 5.0, "For a connection to the upstream.", "relay")
     drain_timeout: float = _set("duration", 25.0, "After SIGTERM: what running requests get.", "relay")

@@ -157,3 +157,55 @@ def test_a_large_upload_holds_little(upstream: Any, weir: Any, tools: Any) -> No
     assert got[0] == 64 * MIB and rss() - before < 60 * MIB
     (closed,) = through.closed()
     assert closed.request_bytes == 64 * MIB and "oversized" in closed.flags
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_event_of_a_gibibyte_passes_and_holds_little(upstream: Any, weir: Any, tools: Any) -> None:
+    def endless(peer: Any, request: Any) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        peer.send(b"6\r\ndata: \r\n")
+        for _ in range(1024):
+            peer.send(b"100000\r\n" + b"x" * MIB + b"\r\n")
+        peer.send(b"2\r\n\n\n\r\n0\r\n\r\n")
+
+    through = weir(upstream(endless))
+    before, most, got = rss(), 0, 0
+    peer = through.connect(60).send(tools.post(tools.call()))
+    peer.head()
+    while part := peer.chunk():
+        got += len(part)
+        most = max(most, rss() - before)
+    assert part == b"" and got == 6 + 1024 * MIB + 2
+    assert most < 100 * MIB
+    assert "oversized" in through.closed()[0].flags
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_others_are_served_beside_five_hundred_slow_heads_and_two_hundred_stalled_readers(
+    upstream: Any, weir: Any, tools: Any
+) -> None:
+    def answer(peer: Any, request: Any) -> None:
+        if b"flood" in request.start:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n")
+            for _ in range(64):
+                peer.send(b"x" * MIB)
+        else:
+            tools.fixed()(peer, request)
+
+    through = weir(upstream(answer), head_timeout=30)
+    before = rss()
+    slow = [through.connect().send(b"POST /mcp HTTP/1.1\r\nX: ") for _ in range(500)]
+    stalled = [through.connect().send(tools.get(b"/mcp?flood")) for _ in range(200)]
+    taken: list[float] = []
+    quick = through.connect()
+    for turn in range(300):
+        slow[turn].send(b"x")
+        began = time.monotonic()
+        assert quick.send(tools.post(tools.call())).response().status == 200
+        taken.append(time.monotonic() - began)
+        time.sleep(0.01)
+    assert sorted(taken)[297] < 0.1, "p99"
+    assert rss() - before < 400 * MIB
+    assert len(stalled) == 200

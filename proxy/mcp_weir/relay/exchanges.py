@@ -47,7 +47,7 @@ class Exchanges:
     def quick(self, request: Request) -> bool:
         """Begin a whole request at once; false where it has to wait for anything, or is refused."""
         message, client = request.message, request.client
-        if self.draining:
+        if self.draining or message.upgrade:  # aiohttp holds what follows an upgrade until its own task has answered
             return False
         target, path, query, mcp = self._parts(message.path)
         try:
