@@ -56,10 +56,10 @@ clean:
 
 # Breaks things on purpose and prints the table of promises: everything (15 minutes), and the half that CI runs (5).
 faults: $(VENV)/.ready
-	$(RUN) -m pytest -q -m "faults and not short" tests/faults $(PYTEST)
+	$(RUN) -m pytest -q -m "faults and not short" -rs tests/faults $(PYTEST)
 
 faults-short: $(VENV)/.ready
-	$(RUN) -m pytest -q -m "faults and not full" tests/faults $(PYTEST)
+	$(RUN) -m pytest -q -m "faults and not full" -rs tests/faults $(PYTEST)
 
 
 .PHONY: bench

@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if path := config.getoption("--promises-json"):
         table.write_json(path)
     if path := config.getoption("--promises-markdown"):
-        path.write_text(table.markdown())
+        path.write_text(table.document())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

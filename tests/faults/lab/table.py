@@ -78,8 +78,24 @@ def judge(promise: str, fault: str, *goals: Goal, bites: dict[str, float], notes
     assert row.verdict == "met", f"{'; '.join(row.cells())}; {about}"
 
 
+_PREFACE = """# Promises, measured
+
+`make faults PYTEST="--promises-markdown docs/promises.md"` breaks things on purpose and writes this page; `make
+faults-short` is the half that CI runs. The judge stands outside: a load generator makes ids and nonces and knows what
+each answer must be, an upstream counts what it executed, and both are held against the public views. `bites` is how
+often the fault was felt: a run whose fault did not bite fails. Rates and latencies beside other proxies are in the
+benchmarks; P16 (hostile data in a browser) is tested with the dashboard.
+
+"""
+
+
+def document() -> str:
+    """docs/promises.md."""
+    return _PREFACE + markdown()
+
+
 def markdown() -> str:
-    """The table for docs/promises.md."""
+    """The table alone."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     return "\n".join([*lines, *("| " + " | ".join(row.cells()) + " |" for row in _ordered())]) + "\n"
 
