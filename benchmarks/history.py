@@ -61,9 +61,9 @@ def measure(data_dir: Path, runs: int, out: Path | None) -> None:
     for name, tables in plans.items():
         click.echo(f"plan of {name} over 1 h reads: {', '.join(tables)}")
     if out is not None:
-        head = "| page | window | first, ms | p50, ms | p95, ms |\n|---|---|--:|--:|--:|\n"
-        out.write_text(head + "".join(f"| {page} | {window} | {first:.0f} | {p50:.0f} | {p95:.0f} |\n"
-                                      for page, window, first, p50, p95 in found))
+        head = "| page | window | first | p50 | p95 | CPU p50 |\n|---|---|--:|--:|--:|--:|\n"
+        out.write_text(head + "".join(f"| {page} | {window} | {first:.0f} | {p50:.0f} | {p95:.0f} | {cpu:.0f} |\n"
+                                      for page, window, first, p50, p95, cpu in found))
     server.stop()
 
 

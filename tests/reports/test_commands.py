@@ -172,5 +172,6 @@ def test_tail_follows_and_is_not_confused_by_late_rows(world: World) -> None:
     assert json.loads(child.stdout.readline())["target"] == "early"
     time.sleep(0.3)
     child.send_signal(signal.SIGINT)
-    rest = child.stdout.read()
+    with child.stdout:
+        rest = child.stdout.read()
     assert child.wait(10) == 0 and rest == ""

@@ -12,7 +12,8 @@ SELECT session_key AS session_id,
     jsonb_strip_nulls(jsonb_build_object('service', service, 'era', era, 'protocol_version', protocol_version,
         'user_agent', user_agent, 'remote_addr', host(remote_addr), 'server_name', server_name,
         'server_version', server_version, 'source', source, 'confidence', round(confidence::numeric, 2))) AS metadata,
-    least(extract(epoch FROM ended_at - started_at), 2147483647)::int AS total_duration,
+    extract(epoch FROM CASE WHEN ended_at < started_at + interval '60 years' THEN ended_at END - started_at)::int
+        AS total_duration,
     (CASE end_reason WHEN 'client_delete' THEN 'client_disconnect' WHEN 'transport_closed' THEN 'client_disconnect'
         WHEN 'idle_timeout' THEN 'timeout' WHEN 'lost' THEN 'server_shutdown' ELSE end_reason END)::varchar(100)
         AS disconnect_reason,
@@ -30,10 +31,11 @@ SELECT request_key AS request_id,
     least(coalesce(tokens_in, 0), 2147483647)::int AS prompt_tokens,
     least(coalesce(tokens_out, 0), 2147483647)::int AS completion_tokens,
     least(coalesce(tokens_in, 0) + coalesce(tokens_out, 0), 2147483647)::int AS total_tokens,
-    least(coalesce(tokens_in, 0) * {output}::numeric + coalesce(tokens_out, 0) * {input}::numeric, 9999)::numeric(10, 6)
+    (CASE WHEN coalesce(tokens_in, 0) + coalesce(tokens_out, 0) < 100000000
+        THEN coalesce(tokens_in, 0) * {output}::numeric + coalesce(tokens_out, 0) * {input}::numeric END)::numeric(10, 6)
         AS estimated_cost,
     started_at AS "timestamp",
-    least(round(duration_ms), 2147483647)::int AS duration_ms,
+    (CASE WHEN duration_ms < 2147483647 THEN round(duration_ms) END)::int AS duration_ms,
     (CASE WHEN outcome IN ('no_answer', 'cancelled', 'client_aborted') THEN 'timeout'
         WHEN weir.is_error(outcome) THEN 'error' ELSE 'success' END)::varchar(20) AS status,
     coalesce(error_message, CASE WHEN outcome NOT IN ('ok', 'input_required') THEN outcome END) AS error_message

@@ -54,6 +54,7 @@ async def reading(url: str) -> psycopg.AsyncConnection:
     """A connection for `store.reads`: read-only, UTC, statements at most 30 s. Raises StoreError in one sentence."""
     parse(url)
     options = _TIMEOUTS["options"] + " -c default_transaction_read_only=on -c TimeZone=UTC -c jit=off"
+    options += " -c max_parallel_workers_per_gather=0"  # a page is many small reads
     try:
         return await psycopg.AsyncConnection.connect(
             url, autocommit=True, prepare_threshold=None, **{**_TIMEOUTS, "options": options}

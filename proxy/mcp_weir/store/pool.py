@@ -15,7 +15,10 @@ from mcp_weir.store.connect import mask
 
 _SIZE = 4
 _WAIT_S = 3.0
-_OPTIONS = "-c default_transaction_read_only=on -c timezone=UTC -c lock_timeout=2000 -c statement_timeout={ms}"
+_OPTIONS = (
+    "-c default_transaction_read_only=on -c timezone=UTC -c lock_timeout=2000 -c statement_timeout={ms}"
+    " -c jit=off -c max_parallel_workers_per_gather=0"
+)
 
 
 class ReadPool:

@@ -81,7 +81,8 @@ CREATE TABLE weir.facet_hour (
     is_call boolean NOT NULL,
     outcome text NOT NULL,
     requests bigint NOT NULL,
-    duration_us bigint NOT NULL, -- of the calls that have a duration
+    timed bigint NOT NULL, -- those that have a duration
+    duration_us bigint NOT NULL,
     request_bytes bigint NOT NULL,
     response_bytes bigint NOT NULL,
     tokens_in bigint NOT NULL,
@@ -118,6 +119,7 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[] LANGUAGE s
     SELECT ARRAY[format($sql$
         INSERT INTO weir.facet_%2$s AS f
         SELECT o.facet, o.name, date_trunc(%2$L, r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
+            count(*) FILTER (WHERE r.latency_bucket > -128),
             coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
             coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
             coalesce(sum(r.tokens_out), 0)
@@ -125,7 +127,7 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[] LANGUAGE s
             weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
         ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
+            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
             response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
             tokens_out = f.tokens_out + excluded.tokens_out $sql$, source, step),
     format($sql$
@@ -177,23 +179,28 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     UNION ALL
     SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client WHEN 'method' THEN method ELSE '' END, at,
         service, direction = 'client' AND method = 'tools/call', outcome, requests,
+        CASE WHEN latency_bucket > -128 THEN requests ELSE 0 END,
         CASE WHEN latency_bucket > -128 THEN duration_us ELSE 0 END, request_bytes, response_bytes, tokens_in, tokens_out
     FROM weir.rollup_minute
     WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
         OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
         AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
 $$;
+-- Percentiles of more than two days count the first day whole: its hours alone would be as many rows as the other days.
+CREATE FUNCTION weir.first_day(since timestamptz, until timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
+PARALLEL SAFE AS $$ SELECT CASE WHEN until - since > interval '48 hours'
+    THEN date_bin('24 hours', since, timestamptz '1970-01-01 00:00:00+00') ELSE weir.edge(since, '24 hours') END $$;
 CREATE FUNCTION weir.latencies(kind text, since timestamptz, until timestamptz) RETURNS SETOF weir.latency_hour
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM weir.latency_day
-    WHERE facet = kind AND at >= weir.edge(since, '24 hours') AND at < weir.end_edge(until, '24 hours')
+    WHERE facet = kind AND at >= weir.first_day(since, until) AND at < weir.end_edge(until, '24 hours')
     UNION ALL
     SELECT * FROM weir.latency_hour
     WHERE facet = kind AND at >= weir.edge(since, '1 hour')
-        AND at < least(weir.edge(since, '24 hours'), weir.end_edge(until, '1 hour'))
+        AND at < least(weir.first_day(since, until), weir.end_edge(until, '1 hour'))
     UNION ALL
     SELECT * FROM weir.latency_hour
-    WHERE facet = kind AND at >= greatest(weir.edge(since, '24 hours'), weir.end_edge(until, '24 hours'))
+    WHERE facet = kind AND at >= greatest(weir.first_day(since, until), weir.end_edge(until, '24 hours'))
         AND at < weir.end_edge(until, '1 hour')
     UNION ALL
     SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client ELSE '' END, at, service, latency_bucket,

@@ -1,9 +1,9 @@
 -- Steps of a facet's level at or below the grain; the first step may begin before the window.
 WITH counted AS (
-    SELECT date_bin(%(grain)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, sum(requests)::bigint AS requests,
-        coalesce(sum(requests) FILTER (WHERE is_call), 0)::bigint AS calls,
-        coalesce(sum(requests) FILTER (WHERE weir.is_error(outcome)), 0)::bigint AS errors,
-        sum(tokens_in)::bigint AS tokens_in, sum(tokens_out)::bigint AS tokens_out
+    SELECT date_bin(%(grain)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, sum(requests::float8)::bigint AS requests,
+        coalesce(sum(requests::float8) FILTER (WHERE is_call), 0)::bigint AS calls,
+        coalesce(sum(requests::float8) FILTER (WHERE weir.is_error(outcome)), 0)::bigint AS errors,
+        sum(tokens_in::float8)::bigint AS tokens_in, sum(tokens_out::float8)::bigint AS tokens_out
     FROM {counts}
     WHERE facet = %(facet)s AND at >= date_bin(%(grain)s, %(since)s, timestamptz '1970-01-01 00:00:00+00')
         AND at < %(until)s AND {_facet_filter}
@@ -12,7 +12,7 @@ WITH counted AS (
     SELECT step, latency_bucket, sum(n) OVER (PARTITION BY step ORDER BY latency_bucket) AS upto,
         sum(n) OVER (PARTITION BY step) AS total
     FROM (
-        SELECT date_bin(%(grain)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, latency_bucket, sum(calls) AS n
+        SELECT date_bin(%(grain)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, latency_bucket, sum(calls::float8) AS n
         FROM {latencies}
         WHERE facet = %(facet)s AND at >= date_bin(%(grain)s, %(since)s, timestamptz '1970-01-01 00:00:00+00')
             AND at < %(until)s AND {_facet_filter}

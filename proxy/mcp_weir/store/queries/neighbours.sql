@@ -1,11 +1,11 @@
--- What was called just before and just after the tool's newest 200 calls, in the same session and within an hour.
+-- What was called just before and just after the tool's newest 100 calls, in the same session and within an hour.
 WITH calls AS (
     SELECT coalesce(r.session_key, d.session_key) AS session_key, r.session_key IS NULL AS derived, r.started_at
     FROM (
         SELECT * FROM weir.request_rows
         WHERE method = 'tools/call' AND target = %(tool)s AND started_at >= %(since)s AND started_at < %(until)s
             AND (%(service)s::text IS NULL OR service = %(service)s)
-        ORDER BY started_at DESC LIMIT 200) r
+        ORDER BY started_at DESC LIMIT 100) r
     LEFT JOIN weir.derived_requests d ON d.request_key = r.request_key AND d.started_at = r.started_at
 ), beside AS (
     SELECT 'before' AS side, b.target, b.outcome FROM calls c, LATERAL (

@@ -1,7 +1,7 @@
 -- Steps of table, the rollup level at or below the grain; the first step may begin before the window.
 WITH found AS (
     SELECT date_bin(%(grain)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, is_call, outcome, latency_bucket,
-        sum(requests) AS n, sum(tokens_in) AS t_in, sum(tokens_out) AS t_out
+        sum(requests::float8) AS n, sum(tokens_in::float8) AS t_in, sum(tokens_out::float8) AS t_out
     FROM {table}
     WHERE at >= date_bin(%(grain)s, %(since)s, timestamptz '1970-01-01 00:00:00+00') AND at < %(until)s AND {filter}
     GROUP BY 1, 2, 3, 4

@@ -4,8 +4,8 @@ WITH shown AS (
     FROM weir.catalog_rows
     WHERE tool = %(tool)s AND (%(service)s::text IS NULL OR service = %(service)s)
 ), called AS (
-    SELECT service, at, outcome, sum(requests) AS n FROM weir.rollup_hour
-    WHERE target = %(tool)s AND method = 'tools/call' AND at >= %(since)s AND at < %(until)s
+    SELECT service, at, outcome, sum(requests) AS n FROM weir.facet_hour
+    WHERE facet = 'tool' AND name = %(tool)s AND at >= %(since)s AND at < %(until)s
     GROUP BY 1, 2, 3
 )
 SELECT s.tool, s.service, encode(s.content_hash, 'hex') AS content_hash, encode(s.schema_hash, 'hex') AS schema_hash,

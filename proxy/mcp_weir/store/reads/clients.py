@@ -17,11 +17,11 @@ from mcp_weir.store.shapes import (
 
 
 async def clients(
-    conn: Conn, window: Window, where: Filter = NO_FILTER, *, limit: int = 200, sparks: int = 20
+    conn: Conn, window: Window, where: Filter = NO_FILTER, *, limit: int = 1000, sparks: int = 20
 ) -> tuple[ClientSummary, ...]:
     """Clients by label, most requests first. Uses service, client, tool, method, outcome."""
     narrowed = where.tool or where.target or where.method or where.outcome or where.errors or where.direction
-    values = params(window, where, facet="client", name=where.client, by_service=False)
+    values = params(window, where, facet="client", name=where.client, by_service=False, top=None)
     asked = {row["name"]: row for row in await fetch(conn, "clients" if narrowed else "facet_names", values)}
     came = {row["name"]: row for row in await fetch(conn, "client_sessions", values)}
     names = asked.keys() | (set() if narrowed else came.keys())

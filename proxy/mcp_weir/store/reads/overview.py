@@ -19,18 +19,18 @@ async def overview(
     """Everything on the first page. Uses service, client, tool."""
     where = Filter(service=where.service, client=where.client, tool=where.tool)
     active = (await fetch(conn, "active", params(window, where)))[0]
-    counts = (await fetch(conn, "session_counts", params(window, where)))[0]
+    everybody = await clients(conn, window, where, sparks=10)
     return Overview(
         window=window,
         active_sessions=active["sessions"],
         active_clients=active["clients"],
-        sessions=counts["sessions"] - counts["ghosts"],
-        ghosts=counts["ghosts"],
+        sessions=sum(client.sessions - client.ghosts for client in everybody),
+        ghosts=sum(client.ghosts for client in everybody),
         totals=await totals(conn, window, where),
         previous=await totals(conn, window.previous, where),
         series=await series(conn, window, where),
         tools=await tools(conn, window, where, limit=10, sparks=10),
-        clients=await clients(conn, window, where, limit=10, sparks=10),
+        clients=everybody[:10],
         recent=(await requests(conn, window, where, limit=20)).items,
         errors=await errors(conn, window, where, limit=5),
         health=await health(conn, window, dataclasses.replace(where, client=None, tool=None)),

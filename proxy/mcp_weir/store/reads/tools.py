@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
-from mcp_weir.store.reads.requests import requests
+from mcp_weir.store.reads.rows import request_row
 from mcp_weir.store.reads.totals import facet_of, level, series, steps, totals
 from mcp_weir.store.shapes import (
     DAY,
@@ -37,6 +37,7 @@ _KEYS = {
 }
 TOOL_SORTS = tuple(_KEYS)
 _BINS = ((62 * MINUTE, MINUTE), (7 * HOUR, 5 * MINUTE), (3 * DAY, HOUR), (8 * DAY, 3 * HOUR))  # 30 to 84 bins
+_FEW = 20  # so few names get their percentiles by name, more by one pass over all
 _TOTALS = tuple(Totals.__dataclass_fields__)
 
 
@@ -50,7 +51,8 @@ async def tools(
     """
     if sort.removeprefix("-") not in _KEYS:
         raise ValueError(f"cannot sort by {sort[:40]!r}; one of {', '.join(TOOL_SORTS)}")
-    values = params(window, where, facet="tool", name=where.tool, by_service=True)
+    top = limit if sort == "-calls" and limit <= _FEW else None
+    values = params(window, where, facet="tool", name=where.tool, by_service=True, top=top)
     wide = where.client or where.outcome or where.errors
     found_rows = await fetch(conn, "tools" if wide else "facet_names", values)
     called = {(row["service"], row["name"]): row for row in found_rows}
@@ -71,7 +73,8 @@ async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER)
     found = await tools(conn, window, where, limit=1)
     if not found:
         return None
-    outcomes, callers = [await _shares(conn, window, where, column) for column in ("outcome", "client")]
+    outcomes = await _outcomes(conn, window, where)
+    callers = await _shares(conn, window, where, "client")
     before, after = await _neighbours(conn, window, where)
     return ToolDetail(
         tool=found[0],
@@ -104,7 +107,8 @@ async def spark_lines(
     step = next((bin for longest, bin in _BINS if window.until - window.since <= longest), DAY)
     grain, facet = level(step), "tool" if column == "target" else "client"
     values = params(window, where, bin=step, names=list(names), facet=facet)
-    if grain == "minute" or facet_of(where) is None or (facet == "tool") == (where.client is not None):
+    narrowed = facet_of(where) is None or (where.client if facet == "tool" else where.tool) is not None
+    if grain == "minute" or narrowed:
         parts = {"column": sql.SQL(column), "table": sql.SQL(f"weir.rollup_{grain}")}
         found = await fetch(conn, "sparks", values, parts)
     else:
@@ -138,9 +142,14 @@ async def _shares(conn: Conn, window: Window, where: Filter, column: str) -> tup
     return tuple(await fetch_as(conn, "shares", Share, params(window, where, limit=20), parts))
 
 
+async def _outcomes(conn: Conn, window: Window, where: Filter) -> tuple[Share, ...]:
+    if where.client is not None:
+        return await _shares(conn, window, where, "outcome")
+    return tuple(await fetch_as(conn, "outcomes", Share, params(window, where, facet="tool", name=where.tool)))
+
+
 async def _slowest(conn: Conn, window: Window, where: Filter) -> tuple[RequestRow, ...]:
-    found = await requests(conn, window, where, sort="-duration_ms", limit=10)
-    return found.items
+    return tuple(request_row(row) for row in await fetch(conn, "slowest", params(window, where)))
 
 
 async def _neighbours(conn: Conn, window: Window, where: Filter) -> tuple[tuple[Share, ...], tuple[Share, ...]]:

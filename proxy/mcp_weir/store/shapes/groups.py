@@ -59,7 +59,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolDetail:
-    """One tool in a window. `before` and `after`: the calls next to its own in a session (of its newest 200)."""
+    """One tool in a window. `before` and `after`: the calls next to its own in a session (of its newest 100)."""
 
     tool: ToolSummary
     previous: Totals
