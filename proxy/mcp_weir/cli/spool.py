@@ -25,7 +25,10 @@ def spool_status(settings: Settings, as_json: bool) -> None:
 
     root = settings.data_dir / "spool"
     streams: dict[UUID, dict[str, Any]] = {}
-    for segment in reader.scan(root):
+    index = reader.Index(root)
+    if root.is_dir():
+        index.refresh()
+    for segment in (segment for segments in index.streams.values() for segment in segments):
         entry = streams.setdefault(segment.header.stream, {
             "stream": str(segment.header.stream), "service": segment.header.service,
             "instance": segment.header.instance, "segments": 0, "bytes": 0,
@@ -43,6 +46,8 @@ def spool_status(settings: Settings, as_json: bool) -> None:
         return
     for entry in streams.values():
         click.echo("  ".join(f"{name} {value}" for name, value in entry.items()))
+    for path, why in index.strange.items():
+        click.echo(f"{path}: {why}; left as it is", err=True)
     if not streams:
         click.echo(f"nothing waits in {root}")
 

@@ -172,6 +172,7 @@ class Exchanges:
             exchange = Exchange(self._settings.reading, next(self._numbers), head, wall_us, opened_us)
         except Exception:  # the observer guard: recording never fails a request
             self._recording.errors += 1
+            self._recording.lost(minute)
             return Watch(None, 0, self._recording)
         watch = Watch(exchange, minute, self._recording)
         self._young.append((opened_us + OPENED_AFTER_US, watch))

@@ -11,10 +11,16 @@ from mcp_weir.traffic.facts import Line
 
 
 class Recording:
-    """Where a worker's facts go, and what went wrong on the way. `offer` takes the minute the exchange opened in."""
+    """Where a worker's facts go, and what went wrong on the way. All take the minute the exchange opened in.
 
-    def __init__(self, offer: Callable[[Line, int], object], seen: Callable[[int], None]) -> None:
-        self.offer, self.seen = offer, seen
+    `lost` counts an exchange that was seen and that no Closed fact will end, because its observer failed.
+    """
+
+    def __init__(
+        self, offer: Callable[[Line, int], object], seen: Callable[[int], None],
+        lost: Callable[[int], None] = lambda minute: None,
+    ) -> None:
+        self.offer, self.seen, self.lost = offer, seen, lost
         self.errors = 0
 
 
@@ -94,6 +100,7 @@ class Watch:
         if self.closed:
             return
         self.closed = True
+        facts = None
         try:
             facts = self._exchange.close(  # type: ignore[union-attr]
                 closed_by, at_us, upstream_error=error, status=status, stall_us=self.stall_us,
@@ -102,6 +109,8 @@ class Watch:
             self._offer(facts)
         except Exception:  # the observer guard
             self._recording.errors += 1
+            if facts is None:
+                self._recording.lost(self._minute)
 
     def _offer(self, facts: Line) -> None:
         self._recording.offer(facts, self._minute)
