@@ -40,7 +40,8 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
     )
     durable = writer.synced if settings.durability == "power" else None
     relay = Relay(
-        _relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen, durable, writer.lost
+        _relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen, durable,
+        writer.lost,
     )
     try:
         uvloop.run(_serve(relay, sock, writer))
