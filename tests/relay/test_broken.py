@@ -259,3 +259,25 @@ def test_bytes_that_nobody_asked_for_end_the_connection(upstream: Any, weir: Any
     for _ in range(6):
         assert peer.send(tools.get()).response().body == b"first"
         time.sleep(0.02)  # what comes after the next request cannot be told from its answer, by anybody
+
+
+def test_an_answer_before_the_end_of_its_request_does_not_leak_the_connection(
+    upstream: Any, weir: Any, tools: Any
+) -> None:
+    """200 in the middle of an upload, and then the client leaves: the upstream is told."""
+    server = upstream()
+
+    def serve(sock: Any) -> None:
+        with sock:
+            peer = tools.Peer(sock, 30)
+            server.connections.append(peer)
+            peer.head()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            while peer.more():
+                continue
+
+    server._serve = serve
+    peer = weir(server).connect().send(tools.post(b"x" * 1000)[:-500])
+    assert peer.response().body == b"ok"
+    peer.close()
+    tools.eventually(lambda: gone(server), 1)

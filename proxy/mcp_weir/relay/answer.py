@@ -103,8 +103,7 @@ class Answer:
 
     def client_ready(self) -> None:
         """Read on; the time between was the client's."""
-        self.watch.stall_us += (time.monotonic_ns() - self._full_since) // 1000
-        self._full_since = 0
+        self._count_stall()
         if self.connection is not None and self._held is None:
             self.connection.resume()
 
@@ -113,9 +112,15 @@ class Answer:
         if self.connection is not None and not self.ended:
             self.ended, self.keep = True, False
             self.connection.abort()
+            self._count_stall()
             self.watch.close("client", time.monotonic_ns() // 1000)
             self._held = None
             self._finish()
+
+    def _count_stall(self) -> None:
+        if self._full_since:
+            self.watch.stall_us += (time.monotonic_ns() - self._full_since) // 1000
+            self._full_since = 0
 
     # drain
 
@@ -150,6 +155,8 @@ class Answer:
 
     def _head(self, head: Head, out: list[bytes]) -> None:
         self.started = True
+        if self.client.writing_paused:  # still full of the answer before
+            self.client_full()
         out.append(b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason))
         write_fields(out, head.headers)
         if head.framing in ("chunked", "close"):

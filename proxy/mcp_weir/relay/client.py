@@ -107,6 +107,11 @@ class ClientConnection(RequestHandler):
         return self.flow is None and not self._request_in_progress and not self._messages and self._body.is_eof()
 
     @property
+    def stopped(self) -> bool:
+        """Its sender is paused: nobody takes what it sends."""
+        return self._reading_paused
+
+    @property
     def stalled_and_gone(self) -> bool:
         """Its sender was paused, so that its FIN or reset is not read: the kernel knows (tcp_info's first byte)."""
         if not self._reading_paused or self.transport is None:
@@ -278,6 +283,8 @@ class Gate(web.Server):
         now = time.monotonic()
         for connection in self.connections:
             assert isinstance(connection, ClientConnection)
+            if connection.flow is not None and not connection.stopped:
+                continue  # thousands of streams: nothing to ask them
             if connection.overdue(now, head_timeout):
                 connection.refuse(408, "the request's head was not whole in time")
             elif connection.stalled_and_gone and connection.transport is not None:

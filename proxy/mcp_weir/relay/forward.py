@@ -46,16 +46,15 @@ class Forward:
             self._answer.finished = self._on_finished
             self._send(connection, head)
             await self._done
+            if self._answer.started and self._upload is not None and not self._broken:
+                await self._finish_upload(connection)
+            self._upstream.release(connection)
         except UpstreamFault as fault:
             self._answer.fault = fault
         except asyncio.CancelledError:
             if connection is not None:
                 connection.abort()
             raise
-        else:
-            if self._answer.started and self._upload is not None and not self._broken:
-                await self._finish_upload(connection)
-            self._upstream.release(connection)
         finally:
             if self._upload is not None and not self._upload.done() and self._answer.started:
                 self._upload.cancel()

@@ -74,7 +74,7 @@ class Pool:
         except ssl.SSLError as error:
             raise UpstreamFault("connect", f"TLS with the upstream failed: {error.reason}") from None
         except OSError as error:
-            raise UpstreamFault("connect", f"no connection to the upstream: {error.strerror}") from None
+            raise UpstreamFault("connect", f"no connection to the upstream: {error.strerror or 'no address'}") from None
 
     def release(self, connection: UpstreamConnection) -> None:
         """Keep it or close it."""
