@@ -9,7 +9,7 @@ import pytest
 
 from faults.lab import processes
 from faults.lab.http import CutShort
-from faults.lab.load import Call, Connection, Ledger, once, request
+from faults.lab.load import Call, Connection, Ledger, once, request, steady
 from faults.lab.records import about, compare, drained
 from faults.lab.table import at_most, judge
 from faults.lab.weir import running
@@ -79,6 +79,32 @@ async def test_sigterm_drains(laboratory, tmp_path) -> None:
             at_most("duplicates", len(found.duplicates), 0),
             bites={"requests running": REQUESTS, "streams ended": ends.count("clean")},
             about=f"{ledger.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
+        )
+
+
+async def test_hand_over(laboratory) -> None:
+    async with laboratory(workers=2) as lab:
+        ledger, slow, seen = Ledger(), Ledger(), set(lab.weir.pids("relay"))
+        load = asyncio.gather(
+            steady(lab.weir.port, 150, 9, ledger=ledger),
+            steady(lab.weir.port, 10, 9, ledger=slow, prefix="slow", tool="sleep", seconds=1),
+        )
+        for _ in range(2):
+            await asyncio.sleep(2)
+            lab.weir.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(2)
+            seen |= set(lab.weir.pids("relay"))
+        await load
+        failed = [c for x in (ledger, slow) for c in x.calls.values() if c.outcome != "answered"]
+        await drained(lab.url, ledger, slow)
+        found = compare(lab.url, ledger, slow)
+        judge(
+            "P12", "SIGHUP twice: every worker hands over to a new one under load",
+            at_most("failed on a new connection", sum(not call.reused for call in failed), 0),
+            at_most("failed on an idle connection that was just closed (RFC 9112 9.5)", len(failed), 7),
+            at_most("missing", len(found.missing), 0), at_most("duplicates", len(found.duplicates), 0),
+            bites={"workers that came after the first two": len(seen) - 2, "calls": len(ledger.calls)},
+            about=f"{ledger.troubles()} {slow.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
         )
 
 

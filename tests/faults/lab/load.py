@@ -31,6 +31,7 @@ class Call:
     detail: str = ""
     began: float = 0.0
     ended: float = 0.0
+    reused: bool = False  # sent on a connection that was open already: its server may just be closing it
 
 
 @dataclasses.dataclass(slots=True)
@@ -67,9 +68,14 @@ class Connection:
         self.reader: asyncio.StreamReader | None = None
         self.writer: asyncio.StreamWriter | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """As far as this end knows."""
+        return self.writer is not None and not self.writer.is_closing()
+
     async def open(self) -> None:
         """Connect unless connected."""
-        if self.writer is None or self.writer.is_closing():
+        if not self.is_open:
             opening = asyncio.open_connection("127.0.0.1", self._port, limit=LIMIT)
             self.reader, self.writer = await asyncio.wait_for(opening, CONNECT_S)
 
@@ -141,7 +147,7 @@ def request(call_id: object, nonce: str, tool: str = "echo", **arguments: object
 
 async def perform(connection: Connection, call: Call, tool: str = "echo", **arguments: object) -> None:
     """Make one call and write its fate down. Never raises but for cancellation."""
-    call.began = time.monotonic()
+    call.began, call.reused = time.monotonic(), connection.is_open
     try:
         await connection.send(request(call.id, call.nonce, tool, **arguments))
         head, body = await connection.answer()
