@@ -42,6 +42,10 @@ matrix: $(VENV)/.ready # real servers x real clients; needs npm, installs its pe
 matrix-quick: $(VENV)/.ready
 	$(RUN) tests/matrix/run.py --quick
 
+.PHONY: truth
+truth: $(VENV)/.ready # how true derived sessions are: the table of docs/sessions.md
+	$(RUN) -m tests.attribution.truth
+
 conformance: $(VENV)/.ready # the public conformance suite, direct and through: equal, check for check
 	$(RUN) tests/matrix/conformance.py
 

@@ -32,8 +32,9 @@ async def test_every_call_of_both_eras_is_a_row_once(weir: Running, database_url
     sql = "SELECT era, outcome, count(*) FROM weir.requests WHERE method = 'tools/call' GROUP BY 1, 2 ORDER BY 1, 2"
     want = [("legacy", "ok", 5), ("legacy", "tool_error", 1), ("modern", "ok", 5), ("modern", "tool_error", 1)]
     wait_until(lambda: query(database_url, sql) == want)
-    sessions = query(database_url, "SELECT era, source, tool_call_count, client_name, end_reason FROM weir.sessions")
-    assert sorted(sessions) == [("legacy", "header", 6, "mcp", "client_delete"), ("modern", "client", 6, "mcp", None)]
+    sql = "SELECT era, source, tool_call_count, client_name, end_reason FROM weir.sessions ORDER BY 1"
+    want = [("legacy", "header", 6, "mcp", "client_delete"), ("modern", "client", 6, "mcp", None)]
+    wait_until(lambda: query(database_url, sql) == want)
     assert query(database_url, "SELECT 1 FROM weir.quarantine") == []
 
 

@@ -2,19 +2,21 @@
 
 _MEASURED = {  # share of a session's requests that belong with a given one of them (B-cubed precision)
     ("handle", "handle"): 1.0,
-    ("handle", "choice"): 0.95,
+    ("handle", "connection"): 1.0,
+    ("handle", "counter"): 0.99,
+    ("handle", "choice"): 0.94,
     ("principal", "single"): 1.0,
     ("principal", "connection"): 1.0,
     ("principal", "counter"): 0.98,
-    ("principal", "alone"): 0.96,
-    ("principal", "gap"): 0.84,
-    ("principal", "choice"): 0.67,
+    ("principal", "alone"): 0.98,
+    ("principal", "gap"): 0.85,
+    ("principal", "choice"): 0.69,
     ("client", "single"): 1.0,
     ("client", "connection"): 1.0,
-    ("client", "counter"): 0.93,
+    ("client", "counter"): 0.95,
     ("client", "alone"): 0.9,
     ("client", "gap"): 0.8,
-    ("client", "choice"): 0.55,
+    ("client", "choice"): 0.59,
     ("request", "single"): 1.0,
 }
 _OTHERWISE = 0.5

@@ -1,8 +1,8 @@
 """Which session took the place of a lost one: PROTOCOL.md, attribution 8. Pure.
 
 A 404 makes a client begin anew. Where the new session began on the connection that carried the 404, it is
-certain; else one lost session and one new one must be each other's only candidates. No link is better than a
-wrong one.
+certain; else it is the first that the same client begins, unless another lost session has the same claim to it.
+No link is better than a wrong one; and none depends on what begins later.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 WITHIN_US = 600_000_000  # a client that comes back later is not known to be the same
+_BEFORE_US = 2_000_000  # calls in flight may get their 404 when the first of them has led to a new session already
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,18 +47,16 @@ def successors(lost: Iterable[Lost], begun: Iterable[Begun]) -> dict[uuid.UUID, 
         same = [new for new in fits[gone] if gone.stream is not None and _wire(new) == _wire(gone)]
         if same and same[0].session not in linked:
             linked[same[0].session] = gone.session
-    taken = set(linked.values())
-    free = {gone: [new for new in news if new.session not in linked] for gone, news in fits.items()
-            if gone.session not in taken}
-    for gone, news in free.items():
-        rivals = [other for other, theirs in free.items() if other is not gone and set(theirs) & set(news)]
-        if len(news) == 1 and not rivals:
-            linked[news[0].session] = gone.session
-    return linked
+    claims: dict[uuid.UUID, list[Lost]] = defaultdict(list)
+    for gone, news in fits.items():
+        free = [new for new in news if new.session not in linked]
+        if free and gone.session not in linked.values():
+            claims[free[0].session].append(gone)
+    return linked | {new: gone[0].session for new, gone in claims.items() if len(gone) == 1}
 
 
 def _fitting(gone: Lost, begun: list[Begun]) -> list[Begun]:
-    after = [new for new in begun if new.session != gone.session and 0 <= new.at_us - gone.at_us <= WITHIN_US]
+    after = [new for new in begun if new.session != gone.session and -_BEFORE_US <= new.at_us - gone.at_us <= WITHIN_US]
     return sorted(after, key=lambda new: (new.at_us, new.session))
 
 

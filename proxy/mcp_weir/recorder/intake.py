@@ -108,7 +108,7 @@ class Intake:
         else:
             raise RuntimeError("a batch is refused whose parts are not")
         self._tail.committed(self._reading)
-        self._meeting.settle()
+        self._meeting.settle(bool(batch.queue))
         for stream in batch.buried:
             self._coverage.forget(stream)
             self._heard.pop(stream, None)

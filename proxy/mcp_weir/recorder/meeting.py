@@ -7,12 +7,14 @@ from datetime import timedelta
 import psycopg
 
 from mcp_weir.attribution.joins import Joiner
-from mcp_weir.sinks import waiting
+from mcp_weir.sinks import succession, waiting
 from mcp_weir.sinks.batch import Batch
 from mcp_weir.sinks.settler import Settler, forget_scopes
 
 _ASK_EVERY_S = 0.25  # while something here waits for another exchange
 _TELL_EVERY_S = 1.0
+_SETTLE_EVERY_S = 0.2
+_REST = 4  # settling takes at most a fifth of the recorder's time
 _SWEEP_EVERY_S = 10.0
 _STRANGER_S = 2.0  # a session whose client is not known is not asked for again within
 _GIVE_UP_AFTER = timedelta(minutes=10)  # a replica that is silent for longer holds back no verdict
@@ -32,7 +34,7 @@ class Meeting:
         self._conn, self._recorder, self._joiner = conn, recorder, joiner
         self._settler = Settler(conn, idle_window)
         self._since_s = time.monotonic()
-        self._next_ask = self._next_tell = self._next_sweep = self._next_settle = 0.0
+        self._next_ask = self._next_tell = self._next_sweep = self._next_settle = self._next_look_over = 0.0
         self._strangers: dict[uuid.UUID, float] = {}
         conn.execute(
             "INSERT INTO weir.parameters (name, value) VALUES ('idle_window', %s) ON CONFLICT (name) DO UPDATE"
@@ -77,18 +79,22 @@ class Meeting:
             batch.waits.marks = marks
             batch.waits.alive = True
 
-    def settle(self) -> int:
-        """Settle derived sessions; once a second. Returns rows looked at. Not within a transaction."""
-        now = time.monotonic()
-        if now < self._next_settle:
-            return 0
-        self._next_settle = now + _TELL_EVERY_S
-        looked_at = self._settler.run(waiting.watermark_us(self._conn, self._patience(_SETTLE_AFTER)))
-        if now >= self._next_sweep:
-            self._next_sweep = now + _SWEEP_EVERY_S
+    def settle(self, fresh: bool) -> None:
+        """Settle derived sessions, sooner when something `fresh` is queued. Not within a transaction."""
+        began = time.monotonic()
+        if began < (self._next_settle if fresh else self._next_look_over):
+            return
+        watermark_us = waiting.watermark_us(self._conn, self._patience(_SETTLE_AFTER)) if self._told else 0
+        self._settler.run(watermark_us)
+        if began >= self._next_look_over:
+            self._next_look_over = began + _TELL_EVERY_S
+            succession.link(self._conn, self.watermark_us)
+        if began >= self._next_sweep:
+            self._next_sweep = began + _SWEEP_EVERY_S
             waiting.sweep(self._conn, self.watermark_us)
             forget_scopes(self._conn)
-        return looked_at
+        now = time.monotonic()
+        self._next_settle = now + max(_SETTLE_EVERY_S, _REST * (now - began))
 
     def _look(self, now: float) -> None:
         self.watermark_us = waiting.watermark_us(self._conn, self._patience(_GIVE_UP_AFTER))

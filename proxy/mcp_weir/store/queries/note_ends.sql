@@ -2,7 +2,6 @@ INSERT INTO weir.session_ends AS e (session_key, reason, at, closed_by, stream, 
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::bigint[])
 ORDER BY 1, 2
 ON CONFLICT (session_key, reason) DO UPDATE SET
-    at = CASE WHEN e.reason = 'lost' THEN greatest(e.at, excluded.at) ELSE least(e.at, excluded.at) END,
-    closed_by = CASE WHEN excluded.at < e.at THEN excluded.closed_by ELSE e.closed_by END,
-    stream = CASE WHEN excluded.at < e.at THEN excluded.stream ELSE e.stream END,
-    connection = CASE WHEN excluded.at < e.at THEN excluded.connection ELSE e.connection END
+    (at, closed_by, stream, connection) = ROW (excluded.at, excluded.closed_by, excluded.stream, excluded.connection)
+    -- the first of each reason, but the last 404: what was heard of between two makes the earlier one void
+    WHERE CASE WHEN e.reason = 'lost' THEN excluded.at > e.at ELSE excluded.at < e.at END
