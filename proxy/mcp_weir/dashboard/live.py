@@ -18,6 +18,9 @@ from mcp_weir.store.pool import ReadPool
 _EVERY_S = 2.0
 _MOST = 16
 _LIFE_S = 3600.0
+_SHARED_S = 1.5  # viewers of the same window share a look
+_KEPT = 64
+Look = tuple[str, dict[str, object]]  # an event's name and data
 
 
 class Live:
@@ -27,6 +30,7 @@ class Live:
         self._pool, self._about = pool, about
         self._stopping = asyncio.Event()
         self._running = 0
+        self._looks: dict[str, tuple[float, Look]] = {}
 
     async def stop(self) -> None:
         """End every stream after the event it is at."""
@@ -51,7 +55,7 @@ class Live:
     async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
         deadline = asyncio.get_running_loop().time() + _LIFE_S
         while not self._stopping.is_set() and asyncio.get_running_loop().time() < deadline:
-            name, data = await self._look(request)
+            name, data = await self._shared(request)
             await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
             try:
                 await asyncio.wait_for(self._stopping.wait(), _EVERY_S)
@@ -59,7 +63,18 @@ class Live:
                 continue
         await response.write_eof()
 
-    async def _look(self, request: web.Request) -> tuple[str, dict[str, object]]:
+    async def _shared(self, request: web.Request) -> Look:
+        now, key = asyncio.get_running_loop().time(), request.query_string
+        at, look = self._looks.get(key, (0.0, ("", {})))
+        if now - at < _SHARED_S:
+            return look
+        look = await self._look(request)
+        if len(self._looks) >= _KEPT:
+            self._looks.clear()
+        self._looks[key] = now, look
+        return look
+
+    async def _look(self, request: web.Request) -> Look:
         asked = filters.read(request.query, (), datetime.now(UTC))
         try:
             async with self._pool.connection() as conn:

@@ -41,7 +41,11 @@ if (toggle) {
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { nameToggle(); drawAll(); });
 
-// ---- a link that keeps the filters, with the window made absolute ---------------------------------------------------
+// ---- on a phone the navigation is a strip: show where we are -------------------------------------------------------
+const lit = document.querySelector(".nav [aria-current]");
+if (lit) lit.parentElement.scrollLeft = lit.offsetLeft - (lit.parentElement.clientWidth - lit.offsetWidth) / 2;
+
+// ---- a link that keeps the filters---------------------------------------------------------------------------------
 const copy = document.querySelector("[data-copy-link]");
 if (copy) {
   copy.addEventListener("click", async () => {
@@ -124,7 +128,7 @@ function draw(entry) {
   });
   const order = spec.kind === "stack" ? shown.map((_, i) => shown.length - 1 - i) : shown.map((_, i) => i);  // tallest first: the rest is drawn over it
   const options = {
-    width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [10, 6, 0, 0],
+    width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [10, 20, 0, 0],
     scales: {
       x: { time: true, range: (_, min, max) => [min - spec.step / 2, max + spec.step / 2] },
       y: spec.log
