@@ -163,7 +163,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- One facet over [since, until), composed as weir.rolled is; a minute's part comes from the wide rollup.
+-- One facet over [since, until), composed as weir.rolled is; a minute's part comes from the rollups by minute.
 CREATE FUNCTION weir.faceted(kind text, since timestamptz, until timestamptz) RETURNS SETOF weir.facet_hour
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM weir.facet_day
@@ -184,7 +184,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM weir.rollup_minute
     WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
         OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
-        AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
+        AND kind <> 'all' AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
+    UNION ALL
+    SELECT kind, '', at, service, is_call, outcome, requests, CASE WHEN latency_bucket > -128 THEN requests ELSE 0 END,
+        CASE WHEN latency_bucket > -128 THEN duration_us ELSE 0 END, request_bytes, response_bytes, tokens_in, tokens_out
+    FROM weir.total_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND kind = 'all'
 $$;
 -- Percentiles of more than two days count the first day whole: its hours alone would be as many rows as the other days.
 CREATE FUNCTION weir.first_day(since timestamptz, until timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
@@ -208,7 +215,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM weir.rollup_minute
     WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
         OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
-        AND direction = 'client' AND method = 'tools/call' AND latency_bucket > -128
+        AND kind <> 'all' AND direction = 'client' AND method = 'tools/call' AND latency_bucket > -128
+    UNION ALL
+    SELECT kind, '', at, service, latency_bucket, requests
+    FROM weir.total_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND kind = 'all' AND is_call AND latency_bucket > -128
 $$;
 
 -- The order of commits, so that whoever follows misses no late row: a row is new to a reader when its transaction was not
