@@ -26,7 +26,7 @@ ROOMS = {
     "log": set(),
     "demo": {"errors", "store"},
 }
-LIBRARIES = {"aiohttp": {"relay", "admin", "dashboard", "app", "doctor"}, "psycopg": {"store", "recorder", "sinks"}}
+LIBRARIES = {"aiohttp": {"relay", "admin", "dashboard", "app"}, "psycopg": {"store", "recorder", "sinks"}}
 
 
 def room_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What will not work, found before it does not: one check a line, each saying what to do."""
 
 import dataclasses
+import importlib.util
 import ipaddress
 import json
 import os
@@ -12,8 +13,6 @@ import sys
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from aiohttp.http_parser import HttpRequestParser
 
 from mcp_weir.config import Settings
 from mcp_weir.errors import WeirError
@@ -90,7 +89,7 @@ def _near(host: str) -> bool:
 
 
 def _python() -> Check:
-    fast = HttpRequestParser.__module__.endswith("_http_parser")
+    fast = importlib.util.find_spec("aiohttp._http_parser") is not None  # at no import: `up` stays small
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("python", fast, f"{version}" + ("" if fast else ": aiohttp has no C parser; install a binary wheel"))
 
