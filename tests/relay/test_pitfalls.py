@@ -13,6 +13,7 @@ import pytest
 from aiohttp.http_parser import HttpRequestParser
 
 from mcp_weir.errors import UsageError
+from mcp_weir.relay import exchanges
 from mcp_weir.relay import server as relay_server
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -105,3 +106,18 @@ def test_a_websocket_s_body_is_never_the_next_request(upstream: Any, weir: Any, 
     for _ in range(2):
         assert peer.send(asked).response().status == 200
     assert [request.body for request in server.requests] == [inner, inner]
+
+
+def test_a_fault_of_our_own_is_a_cut_and_no_second_answer(
+    upstream: Any, weir: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = weir(upstream())
+
+    def broken(*said: object) -> bytes:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(exchanges, "request_head", broken)
+    assert through.connect().send(tools.get()).at_end()
+    monkeypatch.undo()
+    assert through.ask(tools.get()).status == 200
+    assert [c.closed_by for c in through.closed(2)] == ["client", "complete"]

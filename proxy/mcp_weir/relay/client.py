@@ -220,11 +220,13 @@ class ClientConnection(RequestHandler):
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> Any:
         """What aiohttp's parser refused, or a fault of our own. Says nothing of what the client sent."""
-        if status != 400:
-            self.log_exception("relay", exc_info=exc)
-        if self.transport is not None and request.writer is not None:
-            why = "the request is not HTTP/1.1" if status == 400 else "a fault of the relay"
-            self.transport.write(plain(status, why))
+        if self.transport is None:
+            return CLOSE
+        if status == 400:
+            self.transport.write(plain(400, "the request is not HTTP/1.1"))
+            return CLOSE
+        self.log_exception("relay", exc_info=exc)
+        self.transport.abort()  # part of an answer may stand already: a 500 behind it would be read as its body
         return CLOSE
 
     def pause_writing(self) -> None:
