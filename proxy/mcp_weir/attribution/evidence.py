@@ -6,6 +6,7 @@ Made from the columns of a row alone, so that sessions can be derived again from
 import hashlib
 import re
 import uuid
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -167,6 +168,7 @@ def counted_of(row: RowLike, at_us: int) -> Counted:
         row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0))
 
 
+@lru_cache(maxsize=65_536)
 def counter(jsonrpc_id: str) -> tuple[str, int] | None:
     """(style, number) of an id that counts: `7`, `"7"`, `"req-7"`; None for a UUID or other text.
 

@@ -14,7 +14,7 @@ from mcp_weir.sinks.settler import Settler, forget_scopes
 _ASK_EVERY_S = 0.25  # while something here waits for another exchange
 _TELL_EVERY_S = 1.0
 _SETTLE_EVERY_S = 0.2
-_REST = 4  # settling takes at most a fifth of the recorder's time
+_REST = 2  # settling takes at most a third of the recorder's time
 _SWEEP_EVERY_S = 10.0
 _STRANGER_S = 2.0  # a session whose client is not known is not asked for again within
 _GIVE_UP_AFTER = timedelta(minutes=10)  # a replica that is silent for longer holds back no verdict

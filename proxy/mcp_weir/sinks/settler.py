@@ -10,6 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import msgspec
 import psycopg
@@ -21,7 +22,7 @@ from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, asked_of, bel
 from mcp_weir.attribution.ladder import BURST_US
 from mcp_weir.attribution.verdicts import wall
 
-_ROWS_A_RUN = 50_000
+_ROWS_A_RUN = 10_000  # so that the drain never waits long
 _LOOK_BACK = timedelta(days=1)  # the farthest that a scope is derived again
 _ROWS_AGAIN = 200_000  # beyond it (a scope that never pauses) what is late is taken as if it came last
 _FORGET_SCOPES = timedelta(days=2)
@@ -82,16 +83,21 @@ class Stored:
     proxied: bool
 
 
+_QUEUED = tuple(field.name for field in dataclasses.fields(ToDerive))
+_values = attrgetter(*_QUEUED)
 _COLUMNS = ", ".join("host(remote_addr)" if f.name == "remote_addr" else f.name for f in dataclasses.fields(Stored))
 
 
 def enqueue(conn: psycopg.Connection, rows: Sequence[ToDerive]) -> None:
     """Queue rows, within the batch's transaction."""
-    if rows:
-        conn.execute(
-            "INSERT INTO weir.derived_queue (scope, started_at, request_key, lead_key, lead_at, evidence, counts)"
-            " SELECT * FROM unnest(%s::bytea[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::timestamptz[],"
-            " %s::bytea[], %s::bytea[])", _columns(map(dataclasses.astuple, rows)))
+    if not rows:
+        return
+    with conn.cursor() as cur, cur.copy(
+        f"COPY weir.derived_queue ({', '.join(_QUEUED)}) FROM STDIN (FORMAT BINARY)".encode()
+    ) as copy:
+        copy.set_types(["bytea", "timestamptz", "uuid", "uuid", "timestamptz", "bytea", "bytea"])
+        for row in rows:
+            copy.write_row(_values(row))
 
 
 class Settler:
