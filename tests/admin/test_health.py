@@ -1,12 +1,14 @@
 """Health says what is wrong; a database that is away is said in a person's words and comes back by itself."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.admin.admin_server import serving
 
+from mcp_weir.app import admin
 from mcp_weir.config import Settings
 from mcp_weir.recorder.drain import State
 
@@ -60,6 +62,32 @@ async def test_a_full_disk_is_a_reason(database_url: str, tmp_path: Path) -> Non
         async with client.get("/readyz") as answer:
             assert answer.status == 503
             assert "--keep-free" in (await answer.json())["checks"]["spool"]["reason"]
+
+
+@pytest.mark.parametrize(("state", "says"), [
+    (State(connected=True, schema_problem="the schema is newer"), "the schema is newer"),
+    (State(connected=True, passed_at_s=time.monotonic() - 1000), "has not answered the recorder for"),
+    (State(connected=True, lag_bytes=8 << 30), "--spool-max"), (State(), "no database yet"),
+])
+async def test_a_recorder_that_cannot_record_is_a_reason(
+    state: State, says: str, database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").mkdir()
+    async with serving(Settings(data_dir=tmp_path, keep_free=1), database_url, state) as client:
+        async with client.get("/readyz") as answer:
+            assert answer.status == 503
+            failing = {name: check for name, check in (await answer.json())["checks"].items() if not check["ok"]}
+        assert set(failing) == {"recorder"} and says in failing["recorder"]["reason"]
+
+
+async def test_metrics_are_what_the_recorder_says(tmp_path: Path) -> None:
+    state = State(connected=True, rows=12, quarantined=3, lag_bytes=7)
+    async with serving(Settings(), NOWHERE, state, metrics=lambda: admin.state_metrics(lambda: state)) as client:
+        async with client.get("/metrics") as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            lines = (await answer.text()).splitlines()
+    assert {"weir_recorder_connected 1", "weir_recorder_rows_total 12", "weir_spool_lag_bytes 7"} <= set(lines)
+    assert "weir_recorder_quarantined_total 3" in lines
 
 
 @pytest.mark.parametrize("path", ["/", "/sessions", "/tools", "/recording"])

@@ -22,6 +22,7 @@ from mcp_weir.store.pool import ReadPool
 from mcp_weir.store.shapes import Alert, Thresholds
 
 _PORTS = {"http": 80, "https": 443}
+_STUCK_S = 30.0  # longer than any batch takes
 
 
 def compose(
@@ -72,6 +73,7 @@ def state_metrics(recorder: Callable[[], State]) -> str:
         ("weir_recorder_rows_total", "counter", "Rows written since the recorder's start", state.rows),
         ("weir_recorder_lines_total", "counter", "Spool lines read since the recorder's start", state.lines),
         ("weir_recorder_batches_total", "counter", "Transactions since the recorder's start", state.batches),
+        ("weir_recorder_quarantined_total", "counter", "Rows that Postgres refused, kept raw", state.quarantined),
         ("weir_recorder_damaged_lines_total", "counter", "Spool lines whose checksum did not agree",
          state.damaged_lines),
         ("weir_recorder_torn_bytes_total", "counter", "Half lines that killed workers left", state.torn_bytes),
@@ -112,13 +114,21 @@ def _probes(settings: Settings, pool: ReadPool, recorder: Callable[[], State] | 
         found["upstream"] = health.upstream(parts.hostname or "", parts.port or _PORTS[parts.scheme])
     if recorder is not None:
         found["spool"] = health.spool(settings.data_dir / "spool", settings.keep_free)
-        found["recorder"] = _recording(recorder)
+        found["recorder"] = _recording(recorder, settings.spool_max)
     return found
 
 
-def _recording(recorder: Callable[[], State]) -> health.Probe:
+def _recording(recorder: Callable[[], State], spool_max: int) -> health.Probe:
     async def probe() -> str | None:
         state = recorder()
-        return None if state.connected else state.last_error or "the recorder has no database yet"
+        if state.schema_problem is not None:
+            return state.schema_problem
+        if not state.connected:
+            return state.last_error or "the recorder has no database yet"
+        if state.passed_at_s and state.stuck_s > _STUCK_S:
+            return f"the database has not answered the recorder for {state.stuck_s:.0f} s; all waits in the spool"
+        if state.lag_bytes >= spool_max:
+            return "the spool holds --spool-max: exchanges are forwarded but not recorded"
+        return None
 
     return probe
