@@ -75,9 +75,14 @@ async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     await relay.start(sock)
+    _calm_the_collector()
     say_ready()
+    refused = 0
     while not stop.is_set():
         writer.heartbeat(time.time_ns() // 1000)
+        if writer.sync_failures > refused:
+            refused = writer.sync_failures
+            log.error("spool.sync_failed", times=refused, hint="the disk did not keep what was written; look at it")
         try:
             await asyncio.wait_for(stop.wait(), 1)
         except TimeoutError:
