@@ -23,6 +23,7 @@ CREATE FUNCTION weir.count_facets() RETURNS trigger
     AS $$BEGIN 
         INSERT INTO weir.facet_hour AS f
         SELECT o.facet, o.name, date_trunc('hour', r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
+            count(*) FILTER (WHERE r.latency_bucket > -128),
             coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
             coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
             coalesce(sum(r.tokens_out), 0)
@@ -30,7 +31,7 @@ CREATE FUNCTION weir.count_facets() RETURNS trigger
             weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
         ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
+            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
             response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
             tokens_out = f.tokens_out + excluded.tokens_out ; 
         INSERT INTO weir.latency_hour AS f
@@ -42,6 +43,7 @@ CREATE FUNCTION weir.count_facets() RETURNS trigger
         ; 
         INSERT INTO weir.facet_day AS f
         SELECT o.facet, o.name, date_trunc('day', r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
+            count(*) FILTER (WHERE r.latency_bucket > -128),
             coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
             coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
             coalesce(sum(r.tokens_out), 0)
@@ -49,7 +51,7 @@ CREATE FUNCTION weir.count_facets() RETURNS trigger
             weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
         ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
+            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
             response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
             tokens_out = f.tokens_out + excluded.tokens_out ; 
         INSERT INTO weir.latency_day AS f
@@ -144,6 +146,7 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[]
     SELECT ARRAY[format($sql$
         INSERT INTO weir.facet_%2$s AS f
         SELECT o.facet, o.name, date_trunc(%2$L, r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
+            count(*) FILTER (WHERE r.latency_bucket > -128),
             coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
             coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
             coalesce(sum(r.tokens_out), 0)
@@ -151,7 +154,7 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[]
             weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
         ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
+            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
             response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
             tokens_out = f.tokens_out + excluded.tokens_out $sql$, source, step),
     format($sql$
@@ -172,6 +175,7 @@ CREATE TABLE weir.facet_hour (
     is_call boolean NOT NULL,
     outcome text NOT NULL,
     requests bigint NOT NULL,
+    timed bigint NOT NULL,
     duration_us bigint NOT NULL,
     request_bytes bigint NOT NULL,
     response_bytes bigint NOT NULL,
@@ -196,11 +200,19 @@ CREATE FUNCTION weir.faceted(kind text, since timestamp with time zone, until ti
     UNION ALL
     SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client WHEN 'method' THEN method ELSE '' END, at,
         service, direction = 'client' AND method = 'tools/call', outcome, requests,
+        CASE WHEN latency_bucket > -128 THEN requests ELSE 0 END,
         CASE WHEN latency_bucket > -128 THEN duration_us ELSE 0 END, request_bytes, response_bytes, tokens_in, tokens_out
     FROM weir.rollup_minute
     WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
         OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
-        AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
+        AND kind <> 'all' AND (kind <> 'tool' OR direction = 'client' AND method = 'tools/call')
+    UNION ALL
+    SELECT kind, '', at, service, is_call, outcome, requests, CASE WHEN latency_bucket > -128 THEN requests ELSE 0 END,
+        CASE WHEN latency_bucket > -128 THEN duration_us ELSE 0 END, request_bytes, response_bytes, tokens_in, tokens_out
+    FROM weir.total_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND kind = 'all'
 $$;
 
 CREATE FUNCTION weir.facets_of(method text, target text, client text, is_call boolean) RETURNS TABLE(facet text, name text)
@@ -226,6 +238,11 @@ SELECT CASE outcome
         WHEN http_status < 500 THEN 'client' ELSE 'server' END
 END $$;
 
+CREATE FUNCTION weir.first_day(since timestamp with time zone, until timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT CASE WHEN until - since > interval '48 hours'
+    THEN date_bin('24 hours', since, timestamptz '1970-01-01 00:00:00+00') ELSE weir.edge(since, '24 hours') END $$;
+
 CREATE FUNCTION weir.idle_window() RETURNS interval
     LANGUAGE sql STABLE
     AS $$ SELECT coalesce((SELECT value::interval FROM weir.parameters WHERE name = 'idle_window'), interval '30 minutes') $$;
@@ -248,14 +265,14 @@ CREATE FUNCTION weir.latencies(kind text, since timestamp with time zone, until 
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     SELECT * FROM weir.latency_day
-    WHERE facet = kind AND at >= weir.edge(since, '24 hours') AND at < weir.end_edge(until, '24 hours')
+    WHERE facet = kind AND at >= weir.first_day(since, until) AND at < weir.end_edge(until, '24 hours')
     UNION ALL
     SELECT * FROM weir.latency_hour
     WHERE facet = kind AND at >= weir.edge(since, '1 hour')
-        AND at < least(weir.edge(since, '24 hours'), weir.end_edge(until, '1 hour'))
+        AND at < least(weir.first_day(since, until), weir.end_edge(until, '1 hour'))
     UNION ALL
     SELECT * FROM weir.latency_hour
-    WHERE facet = kind AND at >= greatest(weir.edge(since, '24 hours'), weir.end_edge(until, '24 hours'))
+    WHERE facet = kind AND at >= greatest(weir.first_day(since, until), weir.end_edge(until, '24 hours'))
         AND at < weir.end_edge(until, '1 hour')
     UNION ALL
     SELECT kind, CASE kind WHEN 'tool' THEN target WHEN 'client' THEN client ELSE '' END, at, service, latency_bucket,
@@ -263,7 +280,13 @@ CREATE FUNCTION weir.latencies(kind text, since timestamp with time zone, until 
     FROM weir.rollup_minute
     WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
         OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
-        AND direction = 'client' AND method = 'tools/call' AND latency_bucket > -128
+        AND kind <> 'all' AND direction = 'client' AND method = 'tools/call' AND latency_bucket > -128
+    UNION ALL
+    SELECT kind, '', at, service, latency_bucket, requests
+    FROM weir.total_minute
+    WHERE (at >= since AND at < least(weir.edge(since, '1 hour'), until)
+        OR at >= greatest(weir.edge(since, '1 hour'), weir.end_edge(until, '1 hour')) AND at < until)
+        AND kind = 'all' AND is_call AND latency_bucket > -128
 $$;
 
 CREATE FUNCTION weir.layer_of(outcome text, http_status integer, message text) RETURNS text
@@ -592,7 +615,8 @@ CREATE TABLE weir.derived_requests_default (
 CREATE TABLE weir.derived_scopes (
     scope bytea NOT NULL,
     frontier timestamp with time zone NOT NULL,
-    state bytea NOT NULL
+    state bytea NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE weir.elsewhere (
@@ -630,6 +654,7 @@ CREATE TABLE weir.facet_day (
     is_call boolean CONSTRAINT facet_hour_is_call_not_null NOT NULL,
     outcome text CONSTRAINT facet_hour_outcome_not_null NOT NULL,
     requests bigint CONSTRAINT facet_hour_requests_not_null NOT NULL,
+    timed bigint CONSTRAINT facet_hour_timed_not_null NOT NULL,
     duration_us bigint CONSTRAINT facet_hour_duration_us_not_null NOT NULL,
     request_bytes bigint CONSTRAINT facet_hour_request_bytes_not_null NOT NULL,
     response_bytes bigint CONSTRAINT facet_hour_response_bytes_not_null NOT NULL,
@@ -1366,7 +1391,7 @@ CREATE INDEX derived_requests_session ON ONLY weir.derived_requests USING btree 
 
 CREATE INDEX derived_requests_default_session_key_started_at_idx ON weir.derived_requests_default USING btree (session_key, started_at);
 
-CREATE INDEX derived_scopes_frontier ON weir.derived_scopes USING btree (frontier);
+CREATE INDEX derived_scopes_updated ON weir.derived_scopes USING btree (updated_at);
 
 CREATE INDEX elsewhere_asked ON weir.elsewhere USING btree (session_key, direction, jsonrpc_id);
 
