@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from tests.store.conftest import NOW, World
 
+from mcp_weir.cli import cli
 from mcp_weir.errors import StoreError
 from mcp_weir.store import archon
 from mcp_weir.store.reads import Prices
@@ -92,3 +94,9 @@ def test_archons_own_tables_are_left_alone(world: World) -> None:
         conn.execute("CREATE TABLE archon_mcp_requests (request_id uuid)")
         with pytest.raises(StoreError, match="table of Archon's"):
             archon.install(conn)
+
+
+def test_the_command_installs_them(world: World) -> None:
+    said = CliRunner().invoke(cli, ["db", "archon-views", "--database-url", world.url])
+    assert said.exit_code == 0 and "archon_mcp_requests" in said.output and "no cost" in said.output
+    assert query(world, "SELECT count(*) FROM archon_mcp_sessions") == [(0,)]
