@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psycopg
 
 from mcp_weir.recorder.drain import Recorder
@@ -137,4 +138,15 @@ def test_requests_without_a_session_derive_one_per_client(database_url: str, tmp
         writer.offer(call(number, session=None), 5)
     drain_until(database_url, tmp_path, lambda: sessions(database_url) == [("client", 5)])
     assert len({row[2] for row in rows(database_url)}) == 1
+    writer.close()
+
+
+def test_poison_without_a_session_does_not_stop_the_settling_of_others(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    for number in range(6):
+        name = Identity(name="bad\0name" if number == 2 else "c", version="1")
+        line = call(number, session=None)
+        line[1] = msgspec.structs.replace(line[1], client=name)
+        writer.offer(line, 5)
+    drain_until(database_url, tmp_path, lambda: sessions(database_url) == [("client", 5)])
     writer.close()

@@ -190,7 +190,9 @@ class Intake:
         bad = {id(item) for item, _ in found}
         batch.rows = [row for row in batch.rows if id(row) not in bad]
         batch.ends = [end for end in batch.ends if id(end) not in bad]
-        batch.queue = [row for row in batch.queue if id(row) not in bad]
+        keys = {row.request_key for row in bad_rows}
+        keys |= {pair[0].request_key for pair in batch.pending if id(pair) in bad}
+        batch.queue = [row for row in batch.queue if id(row) not in bad and row.request_key not in keys]
         batch.pending = [pair for pair in batch.pending if id(pair) not in bad]
         batch.sessions = {key: delta for key, delta in batch.sessions.items() if id(delta) not in bad}
         batch.streams = {key: row for key, row in batch.streams.items() if id(row) not in bad}
