@@ -71,11 +71,14 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """As far as this end knows."""
-        return self.writer is not None and not self.writer.is_closing()
+        if self.writer is None or self.reader is None:
+            return False
+        return not (self.writer.is_closing() or self.reader.at_eof())
 
     async def open(self) -> None:
         """Connect unless connected."""
         if not self.is_open:
+            self.abort()
             opening = asyncio.open_connection("127.0.0.1", self._port, limit=LIMIT)
             self.reader, self.writer = await asyncio.wait_for(opening, CONNECT_S)
 

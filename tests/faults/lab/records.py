@@ -49,13 +49,14 @@ async def drained(url: str, *ledgers: Ledger, within: float = 30) -> float:
     must = sum(ledger.count("answered") for ledger in ledgers)
     start = time.monotonic()
     while time.monotonic() - start < within:
+        asked = time.monotonic()
         try:
             ((found,),) = await asyncio.to_thread(query, url, f"SELECT count(*) {_FINAL}")
             if found >= must:
                 break
         except psycopg.Error:
             pass  # not there yet, or no schema yet
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(max(0.1, 5 * (time.monotonic() - asked)))  # the judge takes no core from the judged
     return time.monotonic() - start
 
 
