@@ -16,6 +16,7 @@ import psycopg
 from mcp_weir.attribution.operations import HandedOut
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import wall
+from mcp_weir.store.queries import sql
 from mcp_weir.traffic.facts import Identity
 
 _GONE_S = 15  # a recorder silent for so long has left its waiting exchanges to others
@@ -170,6 +171,11 @@ def sweep(conn: psycopg.Connection, watermark: int) -> None:
         "DELETE FROM weir.elsewhere e WHERE at < %s AND NOT EXISTS (SELECT 1 FROM weir.pending_requests p WHERE"
         " p.session_key = e.session_key AND p.direction = e.direction AND p.jsonrpc_id = e.jsonrpc_id)", (before,))
     old = timedelta(days=_HANDED_OUT_DAYS)
+    missed = conn.execute(  # an end and its session that two recorders wrote at the same moment
+        "SELECT e.session_key FROM weir.session_ends e JOIN weir.session_rows s USING (session_key)"
+        " WHERE s.ended_at IS NULL AND e.at >= %s", (before - timedelta(hours=1),)).fetchall()
+    if missed:
+        conn.execute(sql("apply_ends"), ([key for (key,) in missed],))
     conn.execute("DELETE FROM weir.handed_out WHERE at < %s", (wall(watermark) - old,))
     conn.execute("DELETE FROM weir.session_ends WHERE at < %s", (wall(watermark) - old,))
     conn.execute("DELETE FROM weir.stream_marks m WHERE done AND updated_at < now() - %s AND NOT EXISTS"
