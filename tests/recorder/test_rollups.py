@@ -10,7 +10,8 @@ from mcp_weir.sinks.copying import NO_BUCKET, latency_bucket
 from mcp_weir.store import retention
 from spooling import call, count, drain, now_us, query, spool, writer_at
 
-TABLES = [f"{kind}_{grain}" for kind in ("rollup", "total") for grain in ("minute", "hour", "day")] + ["error_hour"]
+TABLES = [f"{kind}_{grain}" for kind in ("rollup", "total") for grain in ("minute", "hour", "day")]
+TABLES += [f"{kind}_{grain}" for kind in ("facet", "latency") for grain in ("hour", "day")] + ["error_hour"]
 DAY_US = 86_400_000_000
 
 
@@ -36,6 +37,7 @@ def test_what_batches_add_up_is_what_the_rows_say(database_url: str, tmp_path: P
     assert sum(row[0].count(",") for row in kept_up["rollup_minute"]) > 1000
     assert query(database_url, "SELECT sum(requests) FROM weir.total_day") == [(400,)]
     assert query(database_url, "SELECT sum(requests) FROM weir.rollup_hour") == [(400,)]
+    assert query(database_url, "SELECT sum(requests) FROM weir.facet_day WHERE facet = 'all'") == [(400,)]
     with psycopg.connect(database_url, autocommit=True) as conn:
         assert retention.rebuild_rollups(conn) == 400
     assert contents(database_url) == kept_up

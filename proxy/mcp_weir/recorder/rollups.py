@@ -8,10 +8,20 @@ from datetime import datetime
 from typing import TypeVar
 
 from mcp_weir.attribution.verdicts import Row
-from mcp_weir.sinks.batch import CLIENT_MAX, METHOD_MAX, TARGET_MAX, Counts, Rollups, TotalKey, WideKey
-from mcp_weir.sinks.copying import latency_bucket
+from mcp_weir.sinks.batch import (
+    CLIENT_MAX,
+    METHOD_MAX,
+    TARGET_MAX,
+    Counts,
+    FacetKey,
+    LatencyKey,
+    Rollups,
+    TotalKey,
+    WideKey,
+)
+from mcp_weir.sinks.copying import NO_BUCKET, latency_bucket
 
-K = TypeVar("K", WideKey, TotalKey)
+K = TypeVar("K", WideKey, TotalKey, FacetKey, LatencyKey)
 
 
 def roll_up(rows: Iterable[Row]) -> Rollups:
@@ -37,7 +47,10 @@ def roll_up(rows: Iterable[Row]) -> Rollups:
     hours = _coarser(minutes, {"minute": 0})
     days = _coarser(hours, {"minute": 0, "hour": 0})
     wide = {"minute": minutes, "hour": hours, "day": days}
-    return Rollups(wide, {grain: _narrow(sums) for grain, sums in wide.items()}, failed)
+    rolled = Rollups(wide, {grain: _narrow(sums) for grain, sums in wide.items()}, failed=failed)
+    for grain in ("hour", "day"):
+        rolled.facets[grain], rolled.latencies[grain] = _facets(wide[grain])
+    return rolled
 
 
 def _coarser(finer: dict[WideKey, Counts], at: dict[str, int]) -> dict[WideKey, Counts]:
@@ -56,6 +69,23 @@ def _narrow(wide: dict[WideKey, Counts]) -> dict[TotalKey, Counts]:
     for (at, service, direction, method, _, _, outcome, bucket), counts in wide.items():
         _add(sums, (at, service, direction == "client" and method == "tools/call", outcome, bucket), counts)
     return sums
+
+
+def _facets(wide: dict[WideKey, Counts]) -> tuple[dict[FacetKey, Counts], dict[LatencyKey, Counts]]:
+    """By one thing at a time: everything, client, method, and a client's tools/call by its tool; their latencies."""
+    facets: dict[FacetKey, Counts] = {}
+    latencies: dict[LatencyKey, Counts] = {}
+    for (at, service, direction, method, target, client, outcome, bucket), counts in wide.items():
+        is_call, timed = direction == "client" and method == "tools/call", bucket > NO_BUCKET
+        sums = [counts[0], counts[0] if timed else 0, counts[1] if timed else 0, *counts[2:]]
+        named = [("all", ""), ("client", client), ("method", method)]
+        if is_call:
+            named.append(("tool", target))
+        for facet, name in named:
+            _add(facets, (facet, name, at, service, is_call, outcome), sums)
+            if is_call and timed and facet != "method":
+                _add(latencies, (facet, name, at, service, bucket), counts[:1])
+    return facets, latencies
 
 
 def _add(sums: dict[K, Counts], key: K, counts: Counts) -> None:

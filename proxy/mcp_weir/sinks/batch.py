@@ -80,15 +80,19 @@ class Quarantined:
 METHOD_MAX, TARGET_MAX, CLIENT_MAX = 64, 200, 64  # characters in a rollup's key: an index entry has a limit
 WideKey = tuple[datetime, str, str, str, str, str, str, int]
 TotalKey = tuple[datetime, str, bool, str, int]
+FacetKey = tuple[str, str, datetime, str, bool, str]
+LatencyKey = tuple[str, str, datetime, str, int]
 Counts = list[int]  # requests, duration_us, request_bytes, response_bytes, tokens_in, tokens_out
 
 
 @dataclasses.dataclass(slots=True)
 class Rollups:
-    """Sums over rows by grain (minute, hour, day), as the tables rollup_*, total_* and error_hour keep them."""
+    """Sums over rows by grain (minute, hour, day), as the tables rollup_*, total_*, facet_*, latency_* keep them."""
 
     wide: dict[str, dict[WideKey, Counts]] = dataclasses.field(default_factory=dict)
     total: dict[str, dict[TotalKey, Counts]] = dataclasses.field(default_factory=dict)
+    facets: dict[str, dict[FacetKey, Counts]] = dataclasses.field(default_factory=dict)  # counts: and timed, second
+    latencies: dict[str, dict[LatencyKey, Counts]] = dataclasses.field(default_factory=dict)  # counts: calls
     failed: list[Row] = dataclasses.field(default_factory=list)  # not ok: SQL says which of them are errors
 
 

@@ -100,6 +100,8 @@ class PostgresSink:
             (batch.pending, self._copy_pending),
             (list(batch.streams.values()), lambda rows: self._unnest("add_streams", map(dataclasses.astuple, rows))),
             (list(batch.catalog.values()), lambda rows: self._unnest("add_catalog", map(dataclasses.astuple, rows))),
+            (_sums(batch.rollups.facets), lambda sums: self._rollups("add_facet", sums)),
+            (_sums(batch.rollups.latencies), lambda sums: self._rollups("add_latency", sums)),
             (_sums(batch.rollups.wide), lambda sums: self._rollups("add_rollup", sums)),
             (_sums(batch.rollups.total), lambda sums: self._rollups("add_total", sums)),
             (batch.rollups.failed, lambda rows: self._unnest("add_errors", map(_failure, rows))),

@@ -18,50 +18,6 @@ CREATE FUNCTION weir.bury(dead uuid) RETURNS void
     WHERE stream = dead AND seen > 0
 $$;
 
-CREATE FUNCTION weir.count_facets() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$BEGIN 
-        INSERT INTO weir.facet_hour AS f
-        SELECT o.facet, o.name, date_trunc('hour', r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
-            count(*) FILTER (WHERE r.latency_bucket > -128),
-            coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
-            coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
-            coalesce(sum(r.tokens_out), 0)
-        FROM fresh r, LATERAL (SELECT coalesce(r.direction = 'client' AND r.method = 'tools/call', false) AS is_call) c,
-            weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
-        ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
-            response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
-            tokens_out = f.tokens_out + excluded.tokens_out ; 
-        INSERT INTO weir.latency_hour AS f
-        SELECT o.facet, o.name, date_trunc('hour', r.started_at, 'UTC'), r.service, r.latency_bucket, count(*)
-        FROM fresh r, weir.facets_of(NULL, r.target, r.client_label, true) o
-        WHERE r.direction = 'client' AND r.method = 'tools/call' AND r.latency_bucket > -128 AND o.facet <> 'method'
-        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 3, 2, 4, 5
-        ON CONFLICT (facet, at, name, service, latency_bucket) DO UPDATE SET calls = f.calls + excluded.calls
-        ; 
-        INSERT INTO weir.facet_day AS f
-        SELECT o.facet, o.name, date_trunc('day', r.started_at, 'UTC'), r.service, c.is_call, r.outcome, count(*),
-            count(*) FILTER (WHERE r.latency_bucket > -128),
-            coalesce(sum(round(r.duration_ms * 1000)) FILTER (WHERE r.latency_bucket > -128), 0)::bigint,
-            coalesce(sum(r.request_bytes), 0), coalesce(sum(r.response_bytes), 0), coalesce(sum(r.tokens_in), 0),
-            coalesce(sum(r.tokens_out), 0)
-        FROM fresh r, LATERAL (SELECT coalesce(r.direction = 'client' AND r.method = 'tools/call', false) AS is_call) c,
-            weir.facets_of(r.method, r.target, r.client_label, c.is_call) o
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 2, 4, 5, 6
-        ON CONFLICT (facet, at, name, service, is_call, outcome) DO UPDATE SET requests = f.requests + excluded.requests,
-            timed = f.timed + excluded.timed, duration_us = f.duration_us + excluded.duration_us, request_bytes = f.request_bytes + excluded.request_bytes,
-            response_bytes = f.response_bytes + excluded.response_bytes, tokens_in = f.tokens_in + excluded.tokens_in,
-            tokens_out = f.tokens_out + excluded.tokens_out ; 
-        INSERT INTO weir.latency_day AS f
-        SELECT o.facet, o.name, date_trunc('day', r.started_at, 'UTC'), r.service, r.latency_bucket, count(*)
-        FROM fresh r, weir.facets_of(NULL, r.target, r.client_label, true) o
-        WHERE r.direction = 'client' AND r.method = 'tools/call' AND r.latency_bucket > -128 AND o.facet <> 'method'
-        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 3, 2, 4, 5
-        ON CONFLICT (facet, at, name, service, latency_bucket) DO UPDATE SET calls = f.calls + excluded.calls
-        ; RETURN NULL; END$$;
-
 CREATE FUNCTION weir.delete_before(name text, at text, before timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -332,7 +288,7 @@ CREATE FUNCTION weir.rebuild_facets(first timestamp with time zone, until timest
 DECLARE step text; statement text;
     source text := format('(SELECT * FROM weir.request_rows WHERE started_at >= %L AND started_at < %L)', first, until);
 BEGIN
-    -- before the rollups, as a recorder's transaction does: its trigger comes first
+    -- before the rollups, in the order of a recorder's transaction
     LOCK TABLE weir.facet_hour, weir.facet_day, weir.latency_hour, weir.latency_day IN EXCLUSIVE MODE;
     FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
         EXECUTE format('DELETE FROM weir.facet_%s WHERE at >= %L AND at < %L', step, first, until);
@@ -1492,5 +1448,3 @@ ALTER INDEX weir.request_rows_errors ATTACH PARTITION weir.request_rows_default_
 ALTER INDEX weir.request_rows_slowest ATTACH PARTITION weir.request_rows_default_target_duration_ms_idx;
 
 ALTER INDEX weir.request_rows_target ATTACH PARTITION weir.request_rows_default_target_started_at_idx;
-
-CREATE TRIGGER count_facets AFTER INSERT ON weir.request_rows REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION weir.count_facets();

@@ -71,8 +71,8 @@ $$;
 
 -- Facets: the same requests counted by one thing at a time, so that a list of tools or clients over a week reads thousands
 -- of rows and not half a million. Facet `all` has the name ''; `tool` counts a client's tools/call by target; `client` and
--- `method` count every request. They are kept by a trigger in the recorder's transaction, and made again by
--- weir.rebuild_facets.
+-- `method` count every request. They are kept by the recorder in the
+-- transaction that writes the rows (a trigger that did it cost twice the COPY), and made again by weir.rebuild_facets.
 CREATE TABLE weir.facet_hour (
     facet text NOT NULL,
     name text NOT NULL,
@@ -140,21 +140,12 @@ CREATE FUNCTION weir.facet_sql(source text, step text) RETURNS text[] LANGUAGE s
         $sql$, source, step)]
 $$;
 
--- The statements stand in the trigger's body, so that a session plans them once.
-DO $$ BEGIN
-    EXECUTE format('CREATE FUNCTION weir.count_facets() RETURNS trigger LANGUAGE plpgsql AS %L',
-        'BEGIN ' || array_to_string(weir.facet_sql('fresh', 'hour') || weir.facet_sql('fresh', 'day'), '; ')
-        || '; RETURN NULL; END');
-END $$;
-CREATE TRIGGER count_facets AFTER INSERT ON weir.request_rows REFERENCING NEW TABLE AS fresh
-    FOR EACH STATEMENT EXECUTE FUNCTION weir.count_facets();
-
 -- Makes the facets of [first, until), whole days, again from the rows that are kept.
 CREATE FUNCTION weir.rebuild_facets(first timestamptz, until timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE step text; statement text;
     source text := format('(SELECT * FROM weir.request_rows WHERE started_at >= %L AND started_at < %L)', first, until);
 BEGIN
-    -- before the rollups, as a recorder's transaction does: its trigger comes first
+    -- before the rollups, in the order of a recorder's transaction
     LOCK TABLE weir.facet_hour, weir.facet_day, weir.latency_hour, weir.latency_day IN EXCLUSIVE MODE;
     FOREACH step IN ARRAY ARRAY['hour', 'day'] LOOP
         EXECUTE format('DELETE FROM weir.facet_%s WHERE at >= %L AND at < %L', step, first, until);
