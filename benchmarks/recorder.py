@@ -24,26 +24,56 @@ RESULT = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"
 CALL = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"tool-%d","arguments":{"a":1,"b":%d}}}'
 
 
-def fill(root: Path, requests: int, sessions: int) -> None:
-    """Spool so many tool calls of so many sessions, 500 a second by the wall clock."""
-    keys = Keys(b"k" * 32, "bench")
-    reading = Reading(keys)
-    writer = SpoolWriter(root, service="bench", instance="one", key_id=keys.key_id)
-    began = time.time_ns() // 1000 - requests * 2000
-    for number in range(requests):
-        wall_us, at = began + number * 2000, number * 2000
-        headers = ((b"Mcp-Session-Id", b"session-%d" % (number % sessions)), (b"User-Agent", b"bench/1"))
-        head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", number % 50, number // 50)
-        exchange = Exchange(reading, number, head, wall_us, at)
-        writer.seen(wall_us // 60_000_000)
-        exchange.request_chunk(CALL % (number, number % 40, number), at + 10)
+HELLO = (
+    b'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
+    b'"clientInfo":{"name":"bench","version":"1"}}}'
+)
+WELCOME = (
+    b'{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{},'
+    b'"serverInfo":{"name":"server","version":"1"}}}'
+)
+
+
+class Spooling:
+    """Exchanges as a relay would spool them, 500 a second by the wall clock."""
+
+    def __init__(self, root: Path, requests: int) -> None:
+        keys = Keys(b"k" * 32, "bench")
+        self._reading = Reading(keys)
+        self._writer = SpoolWriter(root, service="bench", instance="one", key_id=keys.key_id)
+        self._began = time.time_ns() // 1000 - requests * 2000
+        self._number = 0
+
+    def exchange(self, session: int, body: bytes, answer: bytes, *, begins: bool = False) -> None:
+        """One POST and its JSON answer."""
+        self._number += 1
+        number, at = self._number, self._number * 2000
+        wall_us, named = self._began + at, (b"Mcp-Session-Id", b"session-%d" % session)
+        headers = ((b"User-Agent", b"bench/1"),) if begins else (named, (b"User-Agent", b"bench/1"))
+        head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", session % 50 + 1, number)
+        exchange = Exchange(self._reading, number, head, wall_us, at)
+        self._writer.seen(wall_us // 60_000_000)
+        exchange.request_chunk(body, at + 10)
         exchange.request_end(at + 10)
-        answer = RESULT % number
-        length = (b"Content-Length", b"%d" % len(answer))
-        exchange.response_head(200, ((b"Content-Type", b"application/json"), length), at + 800)
-        facts = exchange.response_chunk(answer, at + 900 + number % 500)
-        writer.offer([*facts, *exchange.close("complete", at + 950 + number % 500)], wall_us // 60_000_000)
-    writer.close()
+        got = ((b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(answer)))
+        exchange.response_head(200, (*got, named) if begins else got, at + 800)
+        facts = exchange.response_chunk(answer, at + 900)
+        self._writer.offer([*facts, *exchange.close("complete", at + 950)], wall_us // 60_000_000)
+
+    def close(self) -> None:
+        """The worker has ended."""
+        self._writer.heartbeat(time.time_ns() // 1000)
+        self._writer.close()
+
+
+def fill(root: Path, requests: int, sessions: int) -> None:
+    """So many requests of so many sessions, each begun by `initialize`."""
+    spooling = Spooling(root, requests)
+    for session in range(sessions):
+        spooling.exchange(session, HELLO, WELCOME, begins=True)
+    for number in range(requests - sessions):
+        spooling.exchange(number % sessions, CALL % (number, number % 40, number), RESULT % number)
+    spooling.close()
 
 
 def drain(url: str, root: Path, requests: int) -> tuple[float, float]:
