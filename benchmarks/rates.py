@@ -21,7 +21,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "nginx": lambda core, port: processes.nginx(core, port),
     "HAProxy": processes.haproxy,
     "weir": lambda core, port: processes.weir(core, port),
-    "weir, not recording": lambda core, port: processes.weir(core, port, "--no-record"),
+    "weir not recording": lambda core, port: processes.weir(core, port, "--record", "off"),
     "plain aiohttp": processes.plain_aiohttp,
     "mitmproxy": processes.mitmproxy,
 }
