@@ -60,3 +60,10 @@ def test_workers_that_start_at_once_read_one_whole_key(tmp_path: Path) -> None:
     ]
     said = {child.communicate(timeout=30)[0].strip() for child in running}
     assert len(said) == 1 and said == {load_or_create(tmp_path / "key").hex()}
+
+
+def test_long_ids_of_strangers_are_not_kept() -> None:
+    keys = Keys(b"k" * 32, "a")
+    assert keys.session_key(b"x" * 60_000) == keys.session_key(b"x" * 60_000)
+    keys.principal_key(b"x" * 60_000)
+    assert keys._known_session.cache_info().currsize == keys._known_principal.cache_info().currsize == 0

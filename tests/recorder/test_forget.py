@@ -67,3 +67,17 @@ def test_a_recorder_at_work_notices(database_url: str, tmp_path: Path) -> None:
         wait(lambda: count(database_url, "requests") == 4)
         assert recorder.state.last_error is None
     writer.close()
+
+
+def test_what_waits_to_be_derived_goes_too(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    spool(writer, call(0, principal_key=ALICE, session=None))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("DELETE FROM weir.derived_requests")  # queued, and not looked at by a settler yet
+        conn.execute("DELETE FROM weir.derived_queue")
+        conn.execute("INSERT INTO weir.derived_queue (scope, started_at, request_key, lead_key, lead_at)"
+                     " SELECT 's', started_at, request_key, request_key, started_at FROM weir.request_rows")
+    erase(database_url, Subject(principals=frozenset({ALICE})))
+    assert count(database_url, "derived_queue") == 0
+    writer.close()

@@ -70,3 +70,13 @@ def test_a_day_that_began_in_the_default_partition_moves_out(database_url: str, 
         conn.execute(f"DROP TABLE weir.{name}".encode())
         conn.execute("SELECT weir.ensure_partition(%s)", (today,))
         assert count(database_url, name) == 1 and count(database_url, "request_rows_default") == 0
+
+
+def test_a_day_that_a_clock_ahead_left_in_the_default_partition_gets_its_own(database_url: str, tmp_path: Path) -> None:
+    record_days(database_url, tmp_path, [0])
+    day = datetime.now(UTC).date() - timedelta(days=3)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("INSERT INTO weir.derived_requests VALUES (gen_random_uuid(), %s, gen_random_uuid())", (day,))
+        conn.execute("SELECT weir.ensure_derived_partition(%s)", (day,))
+    assert count(database_url, "derived_requests_default") == 0
+    assert query(database_url, f"SELECT count(*) FROM weir.derived_requests_{day:%Y%m%d}") == [(1,)]

@@ -97,3 +97,10 @@ def test_what_the_relay_asks_an_exchange() -> None:
     assert exchange.at_event_boundary and opened.proxied
     exchange.response_chunk(b"data: {", 4)
     assert not exchange.at_event_boundary
+
+
+def test_an_error_code_of_true_is_none_and_its_line_can_be_read_back() -> None:
+    answer = b'{"jsonrpc":"2.0","id":"1","error":{"code":true,"message":"no"}}'
+    facts = watch(CALL, answer, 1 << 20, kind=b"application/json")
+    said = next(fact for fact in facts if isinstance(fact, Answer))
+    assert (said.outcome, said.error_code) == ("rpc_error", None)

@@ -159,8 +159,13 @@ class Settler:
         return rows
 
     def _states(self, scopes: list[bytes]) -> dict[bytes, Scope]:
-        found = self._conn.execute("SELECT scope, state FROM weir.derived_scopes WHERE scope = ANY(%s)", (scopes,))
-        return {scope: msgspec.msgpack.decode(state, type=Scope) for scope, state in found.fetchall()}
+        found = self._conn.execute("SELECT scope, state, (extract(epoch FROM now()) * 1e6)::bigint"
+                                   " FROM weir.derived_scopes WHERE scope = ANY(%s)", (scopes,))
+        states = {}
+        for scope, packed, now_us in found.fetchall():
+            state = states[scope] = msgspec.msgpack.decode(packed, type=Scope)
+            state.frontier_us = min(state.frontier_us, now_us)  # a clock that was ahead must not make all after it late
+        return states
 
     def _known(self, rows: list[tuple[Queued, datetime]]) -> dict[uuid.UUID, uuid.UUID]:
         """Sessions of leads that are settled already."""

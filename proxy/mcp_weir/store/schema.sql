@@ -42,15 +42,21 @@ CREATE FUNCTION weir.end_edge(until timestamp with time zone, step interval) RET
 CREATE FUNCTION weir.ensure_derived_partition(day date) RETURNS void
     LANGUAGE plpgsql
     AS $$
-DECLARE name text := 'derived_requests_' || to_char(day, 'YYYYMMDD');
+DECLARE
+    name text := 'derived_requests_' || to_char(day, 'YYYYMMDD');
+    first timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
     IF day > (now() AT TIME ZONE 'UTC')::date + 1 OR day < (now() AT TIME ZONE 'UTC')::date - 400 THEN
         RETURN; -- a clock far off: the default partition takes it
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('weir.ensure_partition'));
-    IF to_regclass('weir.' || name) IS NULL THEN
-        EXECUTE format('CREATE TABLE weir.%I PARTITION OF weir.derived_requests FOR VALUES FROM (%L) TO (%L)',
-            name, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    IF to_regclass('weir.' || name) IS NULL THEN -- what a clock that was ahead left in the default partition moves over
+        EXECUTE format('CREATE TABLE weir.%I (LIKE weir.derived_requests INCLUDING DEFAULTS)', name);
+        EXECUTE format('WITH moved AS (DELETE FROM weir.derived_requests_default WHERE started_at >= %L AND'
+            ' started_at < %L RETURNING *) INSERT INTO weir.%I SELECT * FROM moved', first, until, name);
+        EXECUTE format('ALTER TABLE weir.derived_requests ATTACH PARTITION weir.%I FOR VALUES FROM (%L) TO (%L)',
+            name, first, until);
     END IF;
 END $$;
 

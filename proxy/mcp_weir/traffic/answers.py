@@ -159,7 +159,7 @@ def _refusal(reading: Reading, message: Message, passed: Passed, heard: Heard, d
     spared: set[str | None] = {fact.target, fact.method, fact.protocol_version} if fact else set()
     if fact and fact.client:
         spared |= {fact.client.name, fact.client.version}
-    known = isinstance(error.code, int) and abs(error.code) < _CODE_LIMIT
+    known = type(error.code) is int and abs(error.code) < _CODE_LIMIT  # true is an int to isinstance, and none to JSON
     is_result = fact is not None and fact.method == "tasks/result"
     return Answer(
         exchange=passed.exchange,

@@ -9,12 +9,14 @@ WITH mine AS (
     DELETE FROM weir.request_rows
     WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[])
         OR request_key IN (SELECT request_key FROM mapped)
-    RETURNING 1
+    RETURNING request_key
 ), pending AS (
     DELETE FROM weir.pending_requests
-    WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[]) RETURNING 1
+    WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[])
+    RETURNING request_key
 ), queued AS (
-    DELETE FROM weir.derived_queue WHERE request_key IN (SELECT request_key FROM mapped) RETURNING 1
+    DELETE FROM weir.derived_queue WHERE request_key IN (SELECT request_key FROM mapped
+        UNION ALL SELECT request_key FROM requests UNION ALL SELECT request_key FROM pending) RETURNING 1
 ), scopes AS (
     DELETE FROM weir.derived_scopes s
     WHERE EXISTS (SELECT 1 FROM unnest(%(raw)s::bytea[]) AS w (word) WHERE position(word IN s.state) > 0) RETURNING 1
