@@ -25,7 +25,8 @@ def configure(level: str = "info") -> None:
     """Set up structlog and the standard library's loggers for this process."""
     number = getattr(logging, level.upper())
     terminal = sys.stderr.isatty()
-    last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    shown = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # rich's shows locals
+    last = shown if terminal else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

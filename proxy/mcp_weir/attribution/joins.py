@@ -151,8 +151,11 @@ class Joiner:
         """What other recorders know to have been handed out under these hashes."""
         for one in handed:
             self.operations.learn(one)
-        if handed:
-            self._touched |= self._waiting
+        hashes = {one.hash for one in handed}
+        for ident in self._waiting if hashes else ():  # only whom it concerns: what is touched is written anew
+            state = self.exchanges[ident]
+            if any(looks_for(state, state.requests[m]) in hashes for m in state.requests.keys() - state.settled):
+                self._touched.add(ident)
 
     def continuations_wanted(self) -> list[tuple[ExchangeId, uuid.UUID, bytes]]:
         """Resumed streams whose first part is not held here: (exchange, session, event id's hash)."""

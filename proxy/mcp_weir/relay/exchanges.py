@@ -27,6 +27,8 @@ from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.watch import Recording, Watch
 from mcp_weir.traffic.exchange import Exchange, RequestHead, is_mcp_path
 
+_TARGET_KEPT = 512  # characters: of longer ones, a thousand would be megabytes
+
 
 class Exchanges:
     """Those that run (`running`), and those whose facts are told while they run."""
@@ -42,7 +44,7 @@ class Exchanges:
         self.refused = 0
         self.draining = False
         # targets repeat: their parts are looked at once; bounded, for a client may make up any number
-        self._parts = functools.lru_cache(maxsize=1024)(self._split)
+        self._known = functools.lru_cache(maxsize=1024)(self._split)
 
     def quick(self, request: Request) -> bool:
         """Begin a whole request at once; false where it has to wait for anything, or is refused."""
@@ -153,6 +155,9 @@ class Exchanges:
         if settings.hosts is not None:
             headers, target = settings.hosts.rewrite(headers), path_of(target).encode("latin-1")
         return request_head(request, target, headers, forwarded)
+
+    def _parts(self, said: str) -> tuple[bytes, str, str, bool]:
+        return self._known(said) if len(said) <= _TARGET_KEPT else self._split(said)
 
     def _split(self, said: str) -> tuple[bytes, str, str, bool]:
         target = said.encode("utf-8", "surrogateescape")
