@@ -87,5 +87,7 @@ def refused(error: psycopg.Error) -> StoreError:
 
 
 def _unreachable(url: str, error: psycopg.Error) -> StoreError:
-    said = mask(str(error)).strip().splitlines()[-1]
+    # libpq asks a question on its last line; the reason stands before it
+    lines = [line.strip() for line in mask(str(error)).splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if not line.endswith("?")), type(error).__name__)
     return StoreError(f"cannot reach the database at {mask(url)}: {said}")
