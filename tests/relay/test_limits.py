@@ -125,7 +125,8 @@ def test_a_stalled_reader_holds_little_and_stalls_nobody(upstream: Any, weir: An
     tools.eventually(lambda: through.relay.stats().idle_upstream)
     assert peers[0].send(tools.get(more=b"X-Who: 63\r\n")).head().status == 200, "its connection reads again"
     (closed,) = through.closed()
-    assert closed.stall_us > 1_000_000 and closed.response_bytes == 6 + 3200 * 65536
+    assert closed.stall_us > 450_000, "it was still for half a second at least"
+    assert closed.response_bytes == 6 + 3200 * 65536
 
 
 def test_a_large_upload_holds_little(upstream: Any, weir: Any, tools: Any) -> None:

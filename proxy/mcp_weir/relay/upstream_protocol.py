@@ -49,7 +49,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self.ended = True
         self._receiver: Receiver | None = None
-        self._asked_all, self._paused = True, False
+        self._asked_all, self._paused, self._yielding = True, False, False
         self._drained: asyncio.Future[None] | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
@@ -112,12 +112,28 @@ class UpstreamConnection(asyncio.Protocol):
         """Stop reading: the client does not take what we have."""
         if self.transport is not None and not self.lost and not self._paused:
             self._paused = True
-            self.transport.pause_reading()
+            if not self._yielding:
+                self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
         if self.transport is not None and not self.lost and self._paused:
             self._paused = False
+            if not self._yielding:
+                self.transport.resume_reading()
+
+    def _yield(self) -> None:
+        """Let others have their turn: libuv reads one socket up to 32 times before it looks at the next."""
+        if self.transport is None or self.lost or self.ended or self._yielding:
+            return
+        self._yielding = True
+        if not self._paused:
+            self.transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._yielding = False
+        if self.transport is not None and not self.lost and not self._paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     # asyncio
@@ -144,6 +160,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(fault)
         elif self._head is None and self._head_bytes > HEAD_BYTES:
             self._fail(UpstreamFault("protocol", "the upstream's head is too large"))
+        elif len(data) >= READ_BYTES:
+            self._yield()
 
     def _feed(self, data: bytes) -> UpstreamFault | None:
         try:

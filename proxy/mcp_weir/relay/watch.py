@@ -111,7 +111,6 @@ class Watch:
             self._recording.errors += 1
             if facts is None:
                 self._recording.lost(self._minute)
-        self._exchange = None  # the sweeper still knows this watch: what it held is free for the next request
 
     def _offer(self, facts: Line) -> None:
         self._recording.offer(facts, self._minute)
