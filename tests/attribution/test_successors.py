@@ -55,6 +55,6 @@ def test_a_restarted_server_loses_a_session_and_the_next_is_linked_to_it(databas
              == [(SESSION,)])
         replicas.close()
     assert query(database_url, "SELECT end_reason, request_count FROM weir.sessions WHERE session_key = %s",
-                 SESSION) == [("lost", 2)]
+                 SESSION) == [("lost", 3)]  # the refused call counts in the session it named
     assert query(database_url, "SELECT outcome, client_name FROM weir.requests WHERE jsonrpc_id = '2'") == [
         ("http_error", "c")]

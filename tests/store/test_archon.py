@@ -1,6 +1,6 @@
 """Archon's names: exactly its columns and types, and its statuses, over our rows."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import psycopg
@@ -35,7 +35,7 @@ TYPES = {
 def archived(world: World) -> World:
     ended = world.session(ended_at=NOW - timedelta(minutes=1), end_reason="client_delete", principal="ann@example.org",
                           principal_key=bytes(range(32)), client_label="c" * 80, request_count=5)
-    world.session(client_name=None, client_label=None)
+    world.session(client_name=None, client_label=None, last_seen_at=datetime.now(UTC))
     for outcome in ("ok", "tool_error", "no_answer", "cancelled", "input_required"):
         world.request(session_key=ended, outcome=outcome, duration_ms=12.6, target="t" * 150)
     world.request(session_key=ended, method="tools/list", target=None)

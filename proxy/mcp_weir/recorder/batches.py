@@ -26,6 +26,8 @@ def fill(batch: Batch, settled: Settled) -> None:
             _queue(batch, row, state)
         elif row.direction == "server" or accepted(state):
             _session(batch, row.session_key, state).count(row)
+        else:  # a 4xx begins no session and introduces nobody; it counts in one that is there
+            batch.refused.setdefault(row.session_key, begin(state, row.session_key)).count(row)
     for state in settled.ended:
         end = end_of(state)
         if end is not None:

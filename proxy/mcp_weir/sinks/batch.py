@@ -105,6 +105,7 @@ class Batch:
     rollups: Rollups = dataclasses.field(default_factory=Rollups)
     queue: list[ToDerive] = dataclasses.field(default_factory=list)
     sessions: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)
+    refused: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)  # counts for a session that exists
     ends: list[SessionEnd] = dataclasses.field(default_factory=list)
     waits: Waits = dataclasses.field(default_factory=Waits)
     open: dict[ExchangeId, ExchangeState] = dataclasses.field(default_factory=dict)

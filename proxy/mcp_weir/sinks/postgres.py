@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from mcp_weir.attribution.sessions import SessionEnd
+from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
 from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import COLUMNS, Row
 from mcp_weir.sinks import poison, sessions, settler, waiting
@@ -92,6 +92,7 @@ class PostgresSink:
         return [
             (batch.rows, self._copy_rows),
             (list(batch.sessions.values()), self._session_rows),
+            (list(batch.refused.values()), lambda deltas: self._unnest("add_refused", map(_refused, deltas))),
             (_first_ends(batch.ends), self._note_ends),
             (sorted(batch.sessions.keys() | {end.session_key for end in batch.ends}), self._apply_ends),
             (batch.queue, lambda rows: settler.enqueue(self._conn, rows)),
@@ -213,6 +214,11 @@ def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
 
 def _sums(by_grain: dict[str, Any]) -> list[tuple[str, tuple[Any, ...], list[int]]]:
     return [(grain, key, counts) for grain, sums in by_grain.items() for key, counts in sums.items()]
+
+
+def _refused(delta: SessionDelta) -> tuple[object, ...]:
+    return (delta.session_key, delta.request_count, delta.tool_call_count, delta.call_count, delta.error_count,
+            delta.request_bytes, delta.response_bytes, delta.tokens_in, delta.tokens_out)
 
 
 def _failure(row: Row) -> tuple[object, ...]:

@@ -1,0 +1,10 @@
+UPDATE weir.session_rows s SET
+    request_count = s.request_count + f.requests, tool_call_count = s.tool_call_count + f.tool_calls,
+    call_count = s.call_count + f.calls, error_count = s.error_count + f.errors,
+    request_bytes = s.request_bytes + f.request_bytes, response_bytes = s.response_bytes + f.response_bytes,
+    tokens_in = s.tokens_in + f.tokens_in, tokens_out = s.tokens_out + f.tokens_out
+FROM (SELECT * FROM unnest(
+    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[]) AS u (key, requests, tool_calls, calls, errors, request_bytes, response_bytes, tokens_in, tokens_out)
+    ORDER BY key) f
+WHERE s.session_key = f.key
