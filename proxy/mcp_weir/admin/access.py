@@ -90,10 +90,11 @@ class Access:
             return True
         until, _, mac = request.cookies.get(COOKIE, "").partition(".")
         fresh = until.isascii() and until.isdigit() and len(until) < 12 and int(until) > time.time()
-        return fresh and hmac.compare_digest(mac.encode(), self._mac(until).encode())
+        return fresh and hmac.compare_digest(mac.encode("utf-8", "surrogateescape"), self._mac(until).encode())
 
     def _is_token(self, given: str) -> bool:
-        return self._token is not None and hmac.compare_digest(hashlib.sha256(given.encode()).digest(), self._token)
+        said = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+        return self._token is not None and hmac.compare_digest(said, self._token)
 
     def _mac(self, until: str) -> str:
         assert self._token is not None

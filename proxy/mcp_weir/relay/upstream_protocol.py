@@ -67,8 +67,6 @@ class UpstreamConnection(asyncio.Protocol):
     def ask(self, receiver: Receiver, head: bytes, *, head_only: bool, whole: bool) -> None:
         """Send a request's head (and, when `whole`, its body): the answer goes to `receiver`."""
         assert self.transport is not None
-        if self._head_only:  # its parser still waits for the body that a HEAD's answer only speaks of
-            self._parser = httptools.HttpResponseParser(self)
         self._receiver, self.ended, self._asked_all, self._head_only = receiver, False, whole, head_only
         self._head, self._head_bytes, self._keep = None, 0, True
         self._informed = 0
@@ -99,8 +97,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """The exchange is over on both sides and neither means to close."""
-        return self.ended and self._asked_all and self._keep and not self.lost
+        """The exchange is over on both sides and neither means to close.
+
+        Not after HEAD: a body that its upstream sends by mistake would be taken for the next answer.
+        """
+        return not self._head_only and self.ended and self._asked_all and self._keep and not self.lost
 
     def abort(self) -> None:
         """Close now; the receiver hears nothing more."""

@@ -191,7 +191,8 @@ _POST = (
     "INSERT INTO weir.elsewhere (stream, exchange, seq, service, session_key, direction, jsonrpc_id, at, said)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
-_MARK = (
-    "INSERT INTO weir.stream_marks (stream, service, boot, read_to, done) VALUES (%s, %s, %s, %s, %s)"
-    " ON CONFLICT (stream) DO UPDATE SET read_to = excluded.read_to, done = excluded.done, updated_at = now()"
+_MARK = (  # updated_at stands still with read_to: a worker that is stopped must not hold the watermark for ever
+    "INSERT INTO weir.stream_marks AS m (stream, service, boot, read_to, done) VALUES (%s, %s, %s, %s, %s)"
+    " ON CONFLICT (stream) DO UPDATE SET read_to = excluded.read_to, done = excluded.done, updated_at ="
+    " CASE WHEN excluded.read_to = m.read_to AND excluded.done = m.done THEN m.updated_at ELSE now() END"
 )

@@ -29,6 +29,7 @@ def migrate(conn: psycopg.Connection) -> int:
         known = migrations()
         if have > known[-1][0]:
             raise SchemaTooNew(f"the database's schema is version {have}, newer than this mcp-weir; upgrade it")
+        conn.execute("SET LOCAL statement_timeout = 0")  # an index on a large table takes its time
         for number, sql in known:
             if number > have:
                 conn.execute(sql.encode())

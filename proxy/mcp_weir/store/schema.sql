@@ -194,7 +194,8 @@ SELECT CASE outcome
     WHEN 'interrupted' THEN 'weir'
     WHEN 'upstream_aborted' THEN 'network'
     WHEN 'rpc_error' THEN CASE
-        WHEN error_code IN (-32700, -32600, -32601, -32602, -32002, -32042) THEN 'client' ELSE 'server' END
+        WHEN error_code IN (-32700, -32600, -32601, -32602, -32002, -32020, -32022, -32042) THEN 'client'
+        WHEN http_status BETWEEN 400 AND 499 THEN 'client' ELSE 'server' END
     WHEN 'http_error' THEN CASE
         WHEN coalesce(http_status, 0) IN (0, 502, 504) THEN 'network'
         WHEN http_status < 500 THEN 'client' ELSE 'server' END
