@@ -19,6 +19,7 @@ _TIMEOUTS: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "options": "-c statement_timeout=30000 -c lock_timeout=10000",
     "application_name": "mcp-weir",
+    "client_encoding": "UTF8",  # a database in SQL_ASCII (initdb without a locale) would answer with bytes for text
 }
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 

@@ -45,6 +45,7 @@ class ReadPool:
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
                 "application_name": "mcp-weir dashboard",
+                "client_encoding": "UTF8",
                 "options": _OPTIONS.format(ms=int(statement_timeout_s * 1000)),
             },
         )
