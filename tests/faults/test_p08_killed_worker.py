@@ -40,6 +40,17 @@ async def _kills(lab, count: int) -> int:
     return killed
 
 
+async def _outcomes(url: str, interrupted: list[object]) -> dict[str, str]:
+    """Outcome by id, once all of these say `interrupted` or 10 s have passed."""
+    until = time.monotonic() + 10
+    while True:
+        outcome = dict(query(url, "SELECT jsonrpc_id, outcome FROM weir.requests"))
+        late = [key for key in interrupted if outcome.get(json.dumps(key)) != "interrupted"]
+        if not late or time.monotonic() > until:
+            return outcome
+        await asyncio.sleep(0.2)
+
+
 async def _killed(lab, count: int) -> None:
     seconds = count * 0.7 + 2
     fast, slow = Ledger(), Ledger()
@@ -52,10 +63,10 @@ async def _killed(lab, count: int) -> None:
     await drained(lab.url, fast, slow)
     total = await settled_coverage(lab.url)
     found = compare(lab.url, fast, slow)
-    outcome = dict(query(lab.url, "SELECT jsonrpc_id, outcome FROM weir.requests"))
     cut = [c for c in slow.calls.values() if c.outcome == "broken" and c.ended - c.began > STEADY_S]
-    executed = [c for c in cut if lab.upstream.executed[c.id]]
-    silent = [c.id for c in executed if outcome.get(json.dumps(c.id)) != "interrupted"]
+    executed = [c.id for c in cut if lab.upstream.executed[c.id]]
+    outcome = await _outcomes(lab.url, executed)
+    silent = [key for key in executed if outcome.get(json.dumps(key)) != "interrupted"]
     wrong = fast.count("wrong") + slow.count("wrong")
     twice = [key for key, n in lab.upstream.executed.items() if n > 1]
     judge(
