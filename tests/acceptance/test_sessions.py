@@ -68,11 +68,11 @@ async def test_a_server_without_sessions_gets_derived_ones(database_url: str, tm
     assert query(database_url, "SELECT 1 FROM weir.sessions WHERE confidence >= 1") == []
 
 
-async def restart_in_mid_session(database_url: str, folder: Path) -> None:
+async def test_a_lost_session_is_linked_to_its_successor(database_url: str, tmp_path: Path) -> None:
     """One client, one call; the server restarts; its next call is refused; a new session, one call."""
     with contextlib.ExitStack() as stack:
         with start_example() as first:
-            weir = stack.enter_context(start_weir(first.url, folder, database_url))
+            weir = stack.enter_context(start_weir(first.url, tmp_path, database_url))
             async with client(weir.url) as it:
                 await it.call_tool("add", {"a": 1, "b": 1})
                 first.stop()
@@ -88,10 +88,6 @@ async def restart_in_mid_session(database_url: str, folder: Path) -> None:
             " JOIN weir.sessions old ON old.session_key = new.previous_session_key"
         )
         wait_until(lambda: query(database_url, linked) == [("client_delete", "lost")], 20, "linked")
-
-
-async def test_a_lost_session_is_linked_to_its_successor(database_url: str, tmp_path: Path) -> None:
-    await restart_in_mid_session(database_url, tmp_path)
 
 
 async def test_what_the_server_asks_is_a_row_or_a_round(database_url: str, tmp_path: Path) -> None:

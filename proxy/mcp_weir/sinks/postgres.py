@@ -159,7 +159,7 @@ class PostgresSink:
         for grain in ("minute", "hour", "day"):
             rows = [(*key, *counts) for at, key, counts in sums if at == grain]
             if rows:
-                self._unnest(f"{query}_{grain}", rows)
+                self._unnest(query, rows, grain)
 
     def _coverage(self, batch: Batch) -> None:
         self._unnest("add_coverage", (
@@ -174,10 +174,10 @@ class PostgresSink:
             [dataclasses.astuple(row) for row in batch.quarantine],
         )
 
-    def _unnest(self, query: str, rows: Iterable[Sequence[object]]) -> None:
+    def _unnest(self, query: str, rows: Iterable[Sequence[object]], grain: str = "") -> None:
         columns = _columns(rows)
         if columns:
-            self._conn.execute(sql(query), columns)
+            self._conn.execute(sql(query, grain), columns)
 
     def _unnest_into(self, table: str, types: Sequence[str], rows: list[Any]) -> None:
         if rows:

@@ -1,4 +1,4 @@
-INSERT INTO weir.facet_hour AS r
+INSERT INTO weir.facet_{grain} AS r
 SELECT * FROM unnest(
     %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::boolean[], %s::text[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])

@@ -1,4 +1,4 @@
-INSERT INTO weir.rollup_minute AS r
+INSERT INTO weir.rollup_{grain} AS r
 SELECT * FROM unnest(
     %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])

@@ -1,4 +1,4 @@
-INSERT INTO weir.total_hour AS r
+INSERT INTO weir.total_{grain} AS r
 SELECT * FROM unnest(
     %s::timestamptz[], %s::text[], %s::boolean[], %s::text[], %s::smallint[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
