@@ -36,31 +36,38 @@ def final_rows(url: str) -> list[tuple[str, str]]:
 
 def compare(url: str, *ledgers: Ledger, outcomes: tuple[str, ...] = ("answered",)) -> Verdict:
     """The final rows against these ledgers."""
-    must = set().union(*(ledger.ids(*outcomes) for ledger in ledgers))
-    rows = final_rows(url)
-    seen = collections.Counter(row[0] for row in rows)
-    return Verdict(
-        must - seen.keys(), {key for key, n in seen.items() if n > 1}, collections.Counter(row[1] for row in rows)
-    )
+    return _against(_ids(ledgers, *outcomes), url)
 
 
 async def drained(url: str, *ledgers: Ledger, within: float = 30) -> float:
-    """Seconds until every call that has now been answered has its final row; `within` when one never came.
+    """Seconds until every call that has been answered by now has its final row; `within` when one never came.
 
     The ids are asked for only once the count suffices: rows of broken calls count too, so that it alone proves nothing.
     """
-    must = sum(ledger.count("answered") for ledger in ledgers)
+    must = _ids(ledgers, "answered")  # as of now, taken by the thread that fills it
     start = time.monotonic()
     while time.monotonic() - start < within:
         asked = time.monotonic()
         try:
             ((found,),) = await asyncio.to_thread(query, url, f"SELECT count(*) {_FINAL}")
-            if found >= must and not (await asyncio.to_thread(compare, url, *ledgers)).missing:
+            if found >= len(must) and not (await asyncio.to_thread(_against, must, url)).missing:
                 break
         except psycopg.Error:
             pass  # not there yet, or no schema yet
         await asyncio.sleep(max(0.1, 5 * (time.monotonic() - asked)))  # the judge takes no core from the judged
     return time.monotonic() - start
+
+
+def _ids(ledgers: tuple[Ledger, ...], *outcomes: str) -> set[str]:
+    return set().union(*(ledger.ids(*outcomes) for ledger in ledgers))
+
+
+def _against(must: set[str], url: str) -> Verdict:
+    rows = final_rows(url)
+    seen = collections.Counter(row[0] for row in rows)
+    return Verdict(
+        must - seen.keys(), {key for key, n in seen.items() if n > 1}, collections.Counter(row[1] for row in rows)
+    )
 
 
 def about(url: str, verdict: Verdict) -> str:
