@@ -18,6 +18,7 @@ from mcp_weir.traffic.facts import EventIds, Heartbeat, Identity, Line, Opened, 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
 _CLIENTS_KNOWN = 65_536
 _HELD_AT_MOST = 100_000  # exchanges in memory; beyond it the oldest that only wait are given up
+_Due = tuple[int, str, int, str]  # watermark, stream, exchange, why
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,7 +53,8 @@ class Joiner:
         self._touched: set[ExchangeId] = set()
         self._closed_now: set[ExchangeId] = set()
         self._heard: list[Elsewhere] = []
-        self._due: list[tuple[int, str, int, str]] = []  # (watermark, stream, exchange, why)
+        self._due: list[_Due] = []  # a heap
+        self._agreed: set[_Due] = set()  # what is in it: an exchange is looked at often before its time comes
         self._given_up: dict[ExchangeId, str] = {}
         self._waiting: set[ExchangeId] = set()  # over, and unresolved
         self._fresh: set[ExchangeId] = set()  # not in the database yet: nobody else can have known of it
@@ -124,11 +126,11 @@ class Joiner:
         """Nothing will be answered in this session after that wall time."""
         why = {"client": "client_aborted", "upstream": "upstream_aborted"}.get(closed_by or "", "")
         for ident in self._by_session.get(session, set()) & self._waiting:
-            heapq.heappush(self._due, (at_us, str(ident[0]), ident[1], why))
+            self._agree((at_us, str(ident[0]), ident[1], why))
 
     def introduce(self, session: uuid.UUID, client: Identity) -> None:
         """Who the client of a transport session is: its rows say so too."""
-        self.clients[session] = client
+        self.clients[session] = Identity(name=client.name, version=client.version)  # its capabilities may be long
         self.clients.move_to_end(session)
         if len(self.clients) > _CLIENTS_KNOWN:
             self.clients.popitem(last=False)
@@ -254,7 +256,12 @@ class Joiner:
 
     def _wait(self, state: ExchangeState, until_us: int) -> None:
         self._waiting.add(state.ident)
-        heapq.heappush(self._due, (until_us, str(state.origin.stream), state.opened.exchange, "again"))
+        self._agree((until_us, str(state.origin.stream), state.opened.exchange, "again"))
+
+    def _agree(self, due: _Due) -> None:
+        if due not in self._agreed:
+            self._agreed.add(due)
+            heapq.heappush(self._due, due)
 
     def _lingers(self, state: ExchangeState, watermark_us: int) -> bool:
         until_us = state.ended_us + min(_RESUMED_WITHIN_US, self._idle_window_us)
@@ -272,7 +279,9 @@ class Joiner:
     def _fall_due(self, watermark_us: int) -> None:
         crowded = len(self.exchanges) > _HELD_AT_MOST
         while self._due and (self._due[0][0] <= watermark_us or crowded):
-            _, stream, number, why = heapq.heappop(self._due)
+            due = heapq.heappop(self._due)
+            self._agreed.discard(due)
+            _, stream, number, why = due
             ident = (uuid.UUID(stream), number)
             if ident not in self.exchanges:
                 continue

@@ -48,8 +48,10 @@ class Tail:
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY_S
             self.index.refresh()
-        listed = (s for segments in self.index.streams.values() for s in segments)
-        return [segment for segment in listed if segment.header.segment not in self._cursors]
+        listed = {s.header.segment: s for segments in self.index.streams.values() for s in segments}
+        if len(self._cursors) > len(listed):  # one that went and comes back is asked for anew
+            self._cursors = {key: cursor for key, cursor in self._cursors.items() if key in listed}
+        return [segment for key, segment in listed.items() if key not in self._cursors]
 
     def meet(self, segments: list[Segment], ledger: Mapping[uuid.UUID, tuple[int, bool]]) -> None:
         """What the ledger knows of these segments. One that was finished before (and perhaps restored) is removed."""
