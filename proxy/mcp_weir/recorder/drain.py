@@ -20,6 +20,7 @@ import structlog
 
 from mcp_weir.errors import SchemaTooNew, StoreError
 from mcp_weir.recorder.intake import Intake
+from mcp_weir.recorder.saying import said_of, where
 from mcp_weir.recorder.state import State
 from mcp_weir.sinks import poison
 from mcp_weir.sinks.batch import Batch
@@ -118,7 +119,7 @@ class Recorder:
             self._caution = 0
         else:
             self._caution += 1
-        log.error("recorder.indigestible", error=type(error).__name__, caution=self._caution, exc_info=True)
+        log.error("recorder.indigestible", error=type(error).__name__, caution=self._caution, at=where(error))
 
     def _settle_down(self, intake: Intake, batch: Batch | None) -> None:
         """Say what was committed."""
@@ -141,10 +142,10 @@ class Recorder:
     def _failed(self, error: Exception, pause: float) -> None:
         hopeless = isinstance(error, SchemaTooNew) or poison.stops_the_drain(error)
         if hopeless:
-            log.error("recorder.schema", error=_plain(error), hint="recording waits; traffic is spooled meanwhile")
+            log.error("recorder.schema", error=said_of(error), hint="recording waits; traffic is spooled meanwhile")
         else:
-            log.warning("recorder.retry", error=_plain(error), pause_s=pause)
-        self._say(connected=False, last_error=_plain(error), schema_problem=_plain(error) if hopeless else None)
+            log.warning("recorder.retry", error=said_of(error), pause_s=pause)
+        self._say(connected=False, last_error=said_of(error), schema_problem=said_of(error) if hopeless else None)
 
     def _measure(self) -> None:
         """While the database is away: what has gathered."""
@@ -185,8 +186,3 @@ def _break_off(conn: psycopg.Connection | None) -> None:
         with socket.socket(fileno=os.dup(conn.fileno())) as sock:
             sock.shutdown(socket.SHUT_RDWR)
     log.error("recorder.broke_off", hint="the database does not answer")
-
-
-def _plain(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return connect.mask(f"{type(error).__name__}: {first}")[:300]
