@@ -15,6 +15,7 @@ from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings, load
 from mcp_weir.errors import UsageError
 from mcp_weir.keys import Keys
+from mcp_weir.traffic import principals
 from mcp_weir.traffic.capture import TEXT_LIMIT, Capture
 from mcp_weir.traffic.facts import Answer, Fact, Opened, Request
 from mcp_weir.traffic.masking import masked
@@ -128,6 +129,16 @@ def test_principals() -> None:
     assert opened("header:X-User", (auth, alice)).principal_key is None
     assert opened("none", (auth, alice)).principal_key is None
     assert opened("auto").principal_key is None
+
+
+def test_credentials_are_remembered_up_to_a_size() -> None:
+    auth, long = b"Authorization", jwt(sub="alice", iss="https://i", more="x" * 6_000)
+    before = principals._known.cache_info()
+    for _ in range(2):
+        assert opened("auto", (auth, long)).principal == "alice"
+        assert opened("auto", (auth, jwt(sub="zoe"))).principal == "zoe"
+    after = principals._known.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (1, 1)
     for rule in ("jwt", "jwt:", "header:", "auto:x", "sub", ""):
         with pytest.raises(ValueError, match="none of"):
             PrincipalRule.parse(rule)

@@ -133,7 +133,7 @@ class Exchange:
         self._status = status
         got = self._got = index(headers)
         self._talk.said.session_id = got.get(b"mcp-session-id") or None
-        self._kind = _KINDS.get(media_type(got.get(b"content-type", b"")), "none")
+        self._kind = _KINDS.get(media_type(got.get(b"content-type", b"")[:256]), "none")
         if self._kind == "sse":
             self._sse = SseDecoder(self._reading.body_limit)
             coding = got.get(b"content-encoding", b"").strip().lower()

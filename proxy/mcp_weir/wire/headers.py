@@ -12,7 +12,7 @@ def index(headers: Headers) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in reversed(headers)}
 
 
-@lru_cache(maxsize=512)  # the same few values for ever
+@lru_cache(maxsize=512)  # the same few values for ever; a caller cuts what strangers may make long
 def media_type(value: bytes) -> bytes:
     """`text/event-stream` of `Text/Event-Stream; charset=utf-8`."""
     return value.partition(b";")[0].strip().lower()
