@@ -53,11 +53,21 @@ def test_an_unknown_key_of_the_file_is_named_with_its_neighbour(tmp_path: Path) 
 def test_a_child_gets_the_same_settings_by_environment() -> None:
     given = {
         "upstream": "http://127.0.0.1:1/mcp", "mcp_path": ("/a", "/b"), "keep_session_ids": True, "spool_max": 1 << 30,
-        "idle_window": 12.5, "admin_token": "t", "data_dir": Path("x"),
+        "idle_window": 12.5, "admin_token": "t", "data_dir": Path("x"), "redact": ("a, b", " c", '["d'),
+        "allowed_host": ("[::1]:8052",),
     }
     settings = Settings(**given)  # type: ignore[arg-type]
     assert load({}, None, environment(settings)) == settings
     assert dataclasses.asdict(load({}, None, environment(Settings()))) == dataclasses.asdict(Settings())
+
+
+def test_lists_in_a_variable() -> None:
+    said = {"WEIR_REDACT": "a, b ,", "WEIR_MCP_PATH": '["/x,y", "/z"]', "WEIR_ALLOWED_HOST": "[::1]:8052"}
+    found = load({}, None, said)
+    assert (found.redact, found.mcp_path, found.allowed_host) == (("a", "b"), ("/x,y", "/z"), ("[::1]:8052",))
+    for broken in ('["a"', '["a", 1]'):
+        with pytest.raises(UsageError, match="WEIR_REDACT"):
+            load({}, None, {"WEIR_REDACT": broken})
 
 
 def test_sizes_and_durations() -> None:

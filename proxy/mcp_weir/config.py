@@ -5,6 +5,7 @@ Precedence: flag, environment, file, default. May not know what a setting does; 
 
 import dataclasses
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -143,7 +144,7 @@ def environment(settings: Settings) -> dict[str, str]:
     for name, field in FIELDS.items():
         value = getattr(settings, name)
         if value != field.default:
-            said[variable(name)] = ",".join(value) if isinstance(value, tuple) else str(value)
+            said[variable(name)] = json.dumps(value) if isinstance(value, tuple) else str(value)
     return said
 
 
@@ -153,7 +154,8 @@ def documentation() -> str:
         "# Settings", "",
         "Flag, environment variable or key of a TOML file (`--config FILE`); the first of these that is given counts.",
         "Durations: `500ms`, `30s`, `15m`, `2h`, `7d`. Sizes: `64KiB`, `512MiB`, `8GiB`. Lists: repeat the flag, or",
-        "separate by commas in a variable. Made by `mcp-weir settings`.", "",
+        "separate by commas in a variable (where a value holds a comma: a JSON array of texts).", "",
+        "Made by `mcp-weir settings`.", "",
         "| flag | variable | default | what it is |", "|---|---|---|---|",
     ]
     for name, field in FIELDS.items():
@@ -249,6 +251,8 @@ def _flag(said: object) -> bool:
 
 def _list(said: object) -> tuple[str, ...]:
     if isinstance(said, str):
+        if said.lstrip().startswith('["'):  # and not [::1]
+            return tuple(map(_text, json.loads(said)))
         return tuple(part.strip() for part in said.split(",") if part.strip())
     return tuple(str(part) for part in cast(Any, said))
 
