@@ -149,6 +149,23 @@ def test_files_that_are_no_segments_of_ours_stop_nothing_and_stay(database_url: 
     assert foreign.exists() and (newer / "00000001.seg").exists()
 
 
+def test_counts_of_another_version_are_named_and_stay_when_their_stream_is_done(
+    database_url: str, tmp_path: Path
+) -> None:
+    writer = writer_at(tmp_path)
+    spool(writer, call(1))
+    writer.close()
+    page = next((tmp_path / str(writer.stream)).glob("counts-*"))
+    page.write_bytes(page.read_bytes().replace(b'"format": 2', b'"format": 7', 1))
+    recorder = drain(database_url, tmp_path, lambda: count(database_url, "requests") == 1 and not segments(tmp_path))
+    assert [why.partition(";")[0] for why in recorder.state.strange.values()] == ["counts of format 7"]
+    assert page.exists()
+
+
+def segments(root: Path) -> list[Path]:
+    return list(root.glob("*/*.seg"))
+
+
 @pytest.mark.parametrize("table", ["session_rows", "coverage_rows"])
 def test_a_schema_that_does_not_fit_stops_the_drain_loudly_until_it_is_mended(
     table: str, database_url: str, tmp_path: Path

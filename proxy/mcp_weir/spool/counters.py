@@ -143,6 +143,20 @@ def read_counts(folder: Path) -> dict[int, MinuteCounts]:
     return CountsReader(folder).changed(everything=True)
 
 
+def why_unread(path: Path) -> str | None:
+    """Why the counts of this page are not taken; None when they are."""
+    try:
+        with path.open("rb") as file:
+            said = json.loads(file.read(_HEADER))
+        if said["format"] != _FORMAT:
+            return f"counts of format {said['format']}; this mcp-weir reads {_FORMAT}: start the one that wrote them"
+        return None if said["byteorder"] == sys.byteorder else "counts of a machine with another byte order"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"unreadable counts: {type(error).__name__}"
+
+
 def _bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()

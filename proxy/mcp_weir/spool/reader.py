@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mcp_weir.spool.counters import pages
+from mcp_weir.spool.counters import pages, why_unread
 from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, unseal
 from mcp_weir.traffic.facts import Fact, Line
 
@@ -79,6 +79,7 @@ class Index:
         self.empty: list[Path] = []  # folders of dead streams without a segment
         self._root = root
         self._headers: dict[Path, SegmentHeader] = {}
+        self._pages: dict[Path, str | None] = {}  # why the counts there are not read
 
     def refresh(self) -> None:
         """Look again."""
@@ -91,6 +92,7 @@ class Index:
                 continue
             self.look_at(stream)
         self._headers = {path: head for path, head in self._headers.items() if path.exists()}
+        self._pages = {path: why for path, why in self._pages.items() if path.exists()}
 
     def look_at(self, stream: uuid.UUID) -> list[Segment]:
         """The readable segments of one stream, in order, as they are now."""
@@ -102,6 +104,11 @@ class Index:
             if header is not None:
                 self._headers[path] = header
                 found.append(Segment(path, header))
+        for path in pages(folder):
+            if path not in self._pages:
+                self._pages[path] = why_unread(path)
+            if (why := self._pages[path]) is not None:
+                self.strange[path] = why
         if found:
             self.streams[stream] = found
         elif not names and _is_abandoned(folder):
@@ -143,7 +150,7 @@ def stream_is_live(root: Path, stream: uuid.UUID) -> bool:
 def remove_stream(root: Path, stream: uuid.UUID) -> bool:
     """Remove a dead, drained stream's folder; False (and left as it is) while anything of value is in it."""
     folder = root / str(stream)
-    leftovers = [*pages(folder), *folder.glob("*.new")]
+    leftovers = [*(page for page in pages(folder) if why_unread(page) is None), *folder.glob("*.new")]
     if {folder / name for name in _names(folder)} - set(leftovers):
         return False
     for leftover in leftovers:
