@@ -1,5 +1,6 @@
 """Retention: old days go, rollups stay longer, what is in use is left to the next time."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mcp_weir.store import retention
 from spooling import call, count, drain, now_us, query, spool, writer_at
 
 DAY_US = 86_400_000_000
+HELD = uuid.UUID(int=9)
 
 
 def record_days(url: str, root: Path, ages: list[int]) -> None:
@@ -80,3 +82,47 @@ def test_a_day_that_a_clock_ahead_left_in_the_default_partition_gets_its_own(dat
         conn.execute("SELECT weir.ensure_derived_partition(%s)", (day,))
     assert count(database_url, "derived_requests_default") == 0
     assert query(database_url, f"SELECT count(*) FROM weir.derived_requests_{day:%Y%m%d}") == [(1,)]
+
+
+def test_a_day_begins_behind_a_long_reader_and_gets_its_own_partition_later(database_url: str, tmp_path: Path) -> None:
+    record_days(database_url, tmp_path / "before", [1])  # all is made but today
+    name = f"request_rows_{datetime.now(UTC).date():%Y%m%d}"
+    assert not query(database_url, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", f"weir.{name}")
+    writer = writer_at(tmp_path)
+    with psycopg.connect(database_url) as export, psycopg.connect(database_url, autocommit=True) as conn:
+        export.execute("SELECT count(*) FROM weir.requests").fetchall()
+        began = datetime.now(UTC)
+        for number in range(3):
+            spool(writer, call(number))
+        drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 4)
+        assert datetime.now(UTC) - began < timedelta(seconds=6)
+        assert count(database_url, "request_rows_default") == 3
+        assert f"request_rows {datetime.now(UTC).date()}" in retention.make_days(conn)
+        export.rollback()
+        assert retention.make_days(conn) == []
+    assert (count(database_url, name), count(database_url, "request_rows_default")) == (3, 0)
+    spool(writer, call(3))
+    drain(database_url, tmp_path, lambda: count(database_url, name) == 4)
+    writer.close()
+
+
+def test_streams_without_an_end_and_tools_listed_no_more_go_too(database_url: str) -> None:
+    stream = ("INSERT INTO weir.stream_rows (stream_key, service, instance, session_key, kind, opened_at, closed_by)"
+              " VALUES")
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for age, session, closed_by in ((90, 1, "interrupted"), (90, 2, None), (90, 3, None), (1, 4, "interrupted")):
+            conn.execute(
+                f"{stream} (gen_random_uuid(), 's', 'i', %s, 'get', now() - make_interval(days => %s), %s)".encode(),
+                (uuid.UUID(int=session), age, closed_by))
+        conn.execute("INSERT INTO weir.segments (segment, stream, offset_bytes, done, updated_at)"
+                     " VALUES (gen_random_uuid(), %s, 1, false, now())", (HELD,))
+        conn.execute("INSERT INTO weir.open_exchanges (stream, exchange, recorder, service, session_key, state)"
+                     " VALUES (%s, 1, gen_random_uuid(), 's', %s, '')", (HELD, uuid.UUID(int=3)))
+        for age in (1, 100, 500):
+            conn.execute(
+                "INSERT INTO weir.catalog_rows (service, content_hash, tool, first_seen, last_seen)"
+                " VALUES ('s', %s, 't', now(), now() - make_interval(days => %s))", (b"%d" % age, age))
+        deleted = retention.prune(conn, 30 * 86400)
+    assert (deleted["stream_rows"], deleted["catalog_rows"]) == (2, 1)
+    left = query(database_url, "SELECT session_key FROM weir.stream_rows ORDER BY 1")
+    assert left == [(uuid.UUID(int=3),), (uuid.UUID(int=4),)]

@@ -35,9 +35,29 @@ def prune(conn: psycopg.Connection, retention_s: float, now: datetime | None = N
                 " SELECT name, weir.delete_before(name, 'at', %s) FROM unnest(%s::text[]) AS f (name)",
                 (before, day - MINUTES, day - HOURS, now - LEDGER, day - HOURS, list(_FACETS)),
             ).fetchall()
-        return done | {name: deleted for name, deleted in rows if deleted}
+        for name, deleted in rows:
+            done[name] = done.get(name, 0) + deleted
+        return {name: deleted for name, deleted in done.items() if deleted}
     finally:
         conn.execute("SELECT pg_advisory_unlock(hashtext('weir.prune'))")
+
+
+def make_days(conn: psycopg.Connection) -> list[str]:
+    """Make the partitions of today, of tomorrow, and of what has gathered in the default partition meanwhile.
+
+    Returns what could not be had because a reader holds it: its rows stay in the default partition until the next time.
+    """
+    missing = []
+    for parent in ("request_rows", "derived_requests"):
+        days = conn.execute(sql.SQL(
+            "SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date FROM weir.{}"
+            " WHERE started_at > now() - interval '400 days' AND started_at < now() + interval '1 day'"
+            " UNION SELECT (now() AT TIME ZONE 'UTC')::date + n FROM generate_series(0, 1) AS n"
+        ).format(sql.Identifier(f"{parent}_default"))).fetchall()
+        for (day,) in days:
+            if conn.execute("SELECT weir.attach_day(%s, %s)", (parent, day)).fetchone() == (False,):
+                missing.append(f"{parent} {day}")
+    return missing
 
 
 def rebuild_rollups(conn: psycopg.Connection) -> int:

@@ -1,6 +1,38 @@
 -- What the migrations come to, in one piece: to be read. Made by `make schema`; a test holds the two equal.
 CREATE SCHEMA weir;
 
+CREATE FUNCTION weir.attach_day(parent text, day date) RETURNS boolean
+    LANGUAGE plpgsql
+    SET lock_timeout TO '300ms'
+    AS $$
+DECLARE
+    name text := parent || '_' || to_char(day, 'YYYYMMDD');
+    spare text := parent || '_default';
+    first timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    IF to_regclass('weir.' || name) IS NOT NULL THEN
+        RETURN true;
+    END IF;
+    IF day > (now() AT TIME ZONE 'UTC')::date + 1 OR day < (now() AT TIME ZONE 'UTC')::date - 400 THEN
+        RETURN false; -- a clock far off: the default partition takes it
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('weir.ensure_partition'));
+    IF to_regclass('weir.' || name) IS NOT NULL THEN
+        RETURN true;
+    END IF;
+    -- first, so that nobody writes there what is being moved away
+    EXECUTE format('LOCK TABLE weir.%I IN ACCESS EXCLUSIVE MODE', spare);
+    EXECUTE format('CREATE TABLE weir.%I (LIKE weir.%I INCLUDING DEFAULTS)', name, parent);
+    EXECUTE format('WITH moved AS (DELETE FROM weir.%I WHERE started_at >= %L AND started_at < %L RETURNING *)'
+        ' INSERT INTO weir.%I SELECT * FROM moved', spare, first, until, name);
+    EXECUTE format('ALTER TABLE weir.%I ATTACH PARTITION weir.%I FOR VALUES FROM (%L) TO (%L)',
+        parent, name, first, until);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END $$;
+
 CREATE FUNCTION weir.bucket_ms(bucket integer) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT CASE WHEN bucket <= -128 THEN 0 ELSE power(2::double precision, (bucket + 0.5) / 8) END $$;
@@ -39,51 +71,13 @@ CREATE FUNCTION weir.end_edge(until timestamp with time zone, step interval) RET
     AS $$ SELECT CASE WHEN until >= now() THEN timestamptz 'infinity'
     ELSE date_bin(step, until, timestamptz '1970-01-01 00:00:00+00') END $$;
 
-CREATE FUNCTION weir.ensure_derived_partition(day date) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    name text := 'derived_requests_' || to_char(day, 'YYYYMMDD');
-    first timestamptz := day::timestamp AT TIME ZONE 'UTC';
-    until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
-BEGIN
-    IF day > (now() AT TIME ZONE 'UTC')::date + 1 OR day < (now() AT TIME ZONE 'UTC')::date - 400 THEN
-        RETURN; -- a clock far off: the default partition takes it
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('weir.ensure_partition'));
-    IF to_regclass('weir.' || name) IS NULL THEN -- what a clock that was ahead left in the default partition moves over
-        EXECUTE format('CREATE TABLE weir.%I (LIKE weir.derived_requests INCLUDING DEFAULTS)', name);
-        EXECUTE format('WITH moved AS (DELETE FROM weir.derived_requests_default WHERE started_at >= %L AND'
-            ' started_at < %L RETURNING *) INSERT INTO weir.%I SELECT * FROM moved', first, until, name);
-        EXECUTE format('ALTER TABLE weir.derived_requests ATTACH PARTITION weir.%I FOR VALUES FROM (%L) TO (%L)',
-            name, first, until);
-    END IF;
-END $$;
+CREATE FUNCTION weir.ensure_derived_partition(day date) RETURNS boolean
+    LANGUAGE sql
+    AS $$ SELECT weir.attach_day('derived_requests', day) $$;
 
-CREATE FUNCTION weir.ensure_partition(day date) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    name text := 'request_rows_' || to_char(day, 'YYYYMMDD');
-    first timestamptz := day::timestamp AT TIME ZONE 'UTC';
-    until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
-BEGIN
-    IF day > (now() AT TIME ZONE 'UTC')::date + 1 OR day < (now() AT TIME ZONE 'UTC')::date - 400 THEN
-        RETURN; -- a clock far off: the default partition takes it
-    END IF;
-    IF to_regclass('weir.' || name) IS NOT NULL THEN
-        RETURN;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('weir.ensure_partition'));
-    IF to_regclass('weir.' || name) IS NOT NULL THEN
-        RETURN;
-    END IF;
-    EXECUTE format('CREATE TABLE weir.%I (LIKE weir.request_rows INCLUDING DEFAULTS)', name);
-    EXECUTE format('WITH moved AS (DELETE FROM weir.request_rows_default WHERE started_at >= %L AND started_at < %L'
-        ' RETURNING *) INSERT INTO weir.%I SELECT * FROM moved', first, until, name);
-    EXECUTE format('ALTER TABLE weir.request_rows ATTACH PARTITION weir.%I FOR VALUES FROM (%L) TO (%L)',
-        name, first, until);
-END $$;
+CREATE FUNCTION weir.ensure_partition(day date) RETURNS boolean
+    LANGUAGE sql
+    AS $$ SELECT weir.attach_day('request_rows', day) $$;
 
 CREATE FUNCTION weir.error_group(message text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -272,7 +266,7 @@ BEGIN
         ('derived_requests_default', 'started_at', requests), ('session_rows', 'last_seen_at', requests),
         ('stream_rows', 'closed_at', requests), ('quarantine_rows', 'at', requests), ('session_ends', 'at', requests),
         ('elsewhere', 'at', requests), ('handed_out', 'at', requests),
-        ('coverage_rows', 'minute', greatest(requests, hours)),
+        ('coverage_rows', 'minute', greatest(requests, hours)), ('catalog_rows', 'last_seen', least(requests, hours)),
         ('rollup_minute', 'at', minutes), ('total_minute', 'at', minutes),
         ('rollup_hour', 'at', hours), ('rollup_day', 'at', hours), ('total_hour', 'at', hours),
         ('total_day', 'at', hours), ('error_hour', 'at', hours), ('facet_hour', 'at', hours),
@@ -285,6 +279,10 @@ BEGIN
             SELECT 1 FROM weir.segments s WHERE s.stream = o.stream AND s.updated_at >= requests)
             AND isfinite(requests) RETURNING 1)
         SELECT 'open_exchanges'::text, count(*) FROM gone;
+    RETURN QUERY WITH gone AS (DELETE FROM weir.stream_rows s WHERE s.closed_at IS NULL AND s.opened_at < requests
+            AND (s.closed_by IS NOT NULL OR NOT EXISTS (SELECT 1 FROM weir.open_exchanges o
+                WHERE o.service = s.service AND o.session_key IS NOT DISTINCT FROM s.session_key)) RETURNING 1)
+        SELECT 'stream_rows'::text, count(*) FROM gone;
     UPDATE weir.retained SET since = greatest(since, requests), minutes_since = greatest(minutes_since, minutes),
         pruned_at = now();
 END $$;
