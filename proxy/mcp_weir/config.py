@@ -107,6 +107,11 @@ class Settings:
     alert_slow_ms: float = _set(
         "number", 2000.0, "A tool's p95 in milliseconds that raises an alert.", "admin thresholds")
     alert_spike: float = _set("number", 5.0, "Calls against the hour before that raise an alert.", "admin thresholds")
+    otel_endpoint: str | None = _set(
+        "text", None, "OTLP/HTTP base that metrics are sent to, http://127.0.0.1:4318; off without it. Headers and"
+        " certificates: OTEL_EXPORTER_OTLP_*. Needs the extra `otel`.", "recorder")
+    otel_spans: bool = _set(
+        "flag", False, "Send a span for each request too (FastMCP may send its own).", "recorder")
     alert_webhook: str | None = _set("text", None, "URL that alerts are posted to as JSON.", "admin")
 
 

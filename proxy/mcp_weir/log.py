@@ -40,7 +40,8 @@ def configure(level: str = "info") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_NameOnly())
-    for name in ("aiohttp.server", "aiohttp.client", "aiohttp.web", "aiohttp.internal", "asyncio", "psycopg.pool"):
+    for name in ("aiohttp.server", "aiohttp.client", "aiohttp.web", "aiohttp.internal", "asyncio", "psycopg.pool",
+                 "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.DEBUG if level == "debug" else logging.ERROR)

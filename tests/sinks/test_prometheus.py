@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from mcp_weir.sinks.prometheus import BUCKETS_S, Metrics
+from mcp_weir.sinks.prometheus import Metrics
+from mcp_weir.sinks.semconv import BUCKETS_S
 from spooling import call, count, drain_with, spool, writer_at
 
 

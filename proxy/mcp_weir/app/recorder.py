@@ -13,11 +13,13 @@ import structlog
 
 from mcp_weir.app import admin as admin_port
 from mcp_weir.app.following import follow_supervisor
+from mcp_weir.app.telemetry import otel
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.recorder.keeper import keep_house
 from mcp_weir.sinks.prometheus import Metrics
+from mcp_weir.sinks.sink import Sink
 
 _ENDS_WITHIN_S = 9.0  # a database that does not answer keeps nobody from ending: the spool is safe
 log = structlog.get_logger()
@@ -32,8 +34,9 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     lock = take_lock(settings.data_dir / "recorder.lock")
-    metrics, stop = Metrics(), threading.Event()
-    recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=[metrics])
+    metrics, stop, collector = Metrics(), threading.Event(), otel(settings)
+    sinks: list[Sink] = [metrics, collector] if collector else [metrics]
+    recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=sinks)
     drain = threading.Thread(target=recorder.run, args=(stop,), name="drain", daemon=True)
     keeper = threading.Thread(target=keep_house, args=(url, settings.retention, stop), name="keeper", daemon=True)
     gc.freeze()  # what is loaded by now stays; a batch is tens of thousands of objects that all go at once
@@ -46,12 +49,15 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
         else:
             app = admin_port.compose(
                 settings, url, recorder=lambda: recorder.state,
-                metrics=lambda: metrics.text() + admin_port.state_metrics(lambda: recorder.state),
+                metrics=lambda: metrics.text() + admin_port.state_metrics(lambda: recorder.state)
+                + (collector.metrics() if collector else ""),
             )
             asyncio.run(admin_port.serve_until_signal(app, admin))
     finally:
         stop.set()
         drain.join(_ENDS_WITHIN_S)
+        if collector:
+            collector.close()
         if recorder.state.lag_bytes:
             log.warning("recorder.left_in_spool", bytes=recorder.state.lag_bytes, hint="the next start goes on with it")
         os.close(lock)

@@ -18,10 +18,12 @@ def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
     from mcp_weir import doctor, log
     from mcp_weir.app import checks
+    from mcp_weir.app.telemetry import check_otel
     from mcp_weir.supervisor import Supervisor
 
     log.configure(settings.log_level)
     _, path = checks.check(settings)
+    check_otel(settings)
     url = checks.database_url(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url)

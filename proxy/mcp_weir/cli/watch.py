@@ -61,12 +61,12 @@ def status(asked: Asked, **said: Any) -> None:
 
     with database(asked.settings) as url:
         health, alerts = connect.read(url, look)
-    spool, where_is = _spool(asked.settings), connect.mask(url)
+    spool, otel, where_is = _spool(asked.settings), _otel(asked.settings), connect.mask(url)
     if asked.as_json:
         click.echo(json.dumps({"ok": not alerts, "database": where_is, "health": to_json(health),
-                               "alerts": to_json(alerts), "spool": spool}))
+                               "alerts": to_json(alerts), "spool": spool, "otel": otel}))
     else:
-        say(asked, True, lambda: screens.status(health, alerts, spool, where_is, asked.zone))
+        say(asked, True, lambda: screens.status(health, alerts, spool, where_is, asked.zone, otel))
     sys.exit(1 if alerts else 0)
 
 
@@ -76,6 +76,13 @@ def _spool(settings: Settings) -> dict[str, Any]:
     root = settings.data_dir / "spool"
     segments = reader.scan(root) if root.is_dir() else []
     return {"path": str(root), "segments": len(segments), "bytes": sum(s.path.stat().st_size for s in segments)}
+
+
+def _otel(settings: Settings) -> dict[str, Any] | None:
+    """What the recorder of this data directory said last; None where it sends nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((settings.data_dir / "otel.json").read_text()))
+    return None
 
 
 @click.command()

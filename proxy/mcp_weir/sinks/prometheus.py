@@ -12,8 +12,8 @@ from uuid import UUID
 
 from mcp_weir.attribution.verdicts import ERRORS, Row
 from mcp_weir.sinks.batch import Batch, CoverageRow
+from mcp_weir.sinks.semconv import BUCKETS_S
 
-BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 OTHER = "other"
 _NAMES_MAX = 200  # (method, tool) pairs that get labels of their own
 _SERVICES_MAX = 50
