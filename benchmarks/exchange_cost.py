@@ -17,6 +17,7 @@ import msgspec
 
 from mcp_weir.keys import Keys
 from mcp_weir.traffic.exchange import Exchange, RequestHead
+from mcp_weir.traffic.opening import said_by
 from mcp_weir.traffic.reading import Reading
 
 READING = Reading(Keys(b"k" * 32, "bench"))
@@ -51,7 +52,7 @@ def call(meta: dict[str, object] | None) -> bytes:
 
 def exchange(headers: tuple[tuple[bytes, bytes], ...], body: bytes, answer: bytes, kind: bytes) -> Callable[[], bytes]:
     got = tuple((k, kind if k == b"Content-Type" else v) for k, v in GOT)
-    head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", 1, 1)
+    head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", 1, 1, said=said_by(READING, "POST", "/mcp", "", headers))
 
     def run() -> bytes:
         watched = Exchange(READING, 1, head, 1_000_000, 0)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.client import ClientConnection
 from mcp_weir.relay.headers import values, write_fields
+from mcp_weir.relay.heads import Known
 from mcp_weir.relay.upstream_protocol import Head, UpstreamConnection
 from mcp_weir.relay.watch import Watch
 
@@ -23,11 +24,13 @@ class Answer:
 
     __slots__ = (
         "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "client", "connection", "durable",
-        "ended", "fault", "finished", "heard_us", "keep", "request_whole", "sse", "started", "tail", "told", "watch",
+        "ended", "fault", "finished", "heard_us", "keep", "known", "request_whole", "sse", "started", "tail", "told",
+        "watch",
     )
 
-    def __init__(self, client: ClientConnection, watch: Watch, http11: bool, keep: bool) -> None:
-        self.client, self.watch, self._modern_http, self.keep = client, watch, http11, keep and http11
+    def __init__(self, client: ClientConnection, watch: Watch, known: Known, keep: bool) -> None:
+        self.client, self.watch, self.known = client, watch, known
+        self._modern_http, self.keep = known.http11, keep and known.http11
         self.finished: Callable[[Answer], None] = _nobody
         self.told = False
         self.connection: UpstreamConnection | None = None

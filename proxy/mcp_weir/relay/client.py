@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -16,16 +15,19 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from mcp_weir.relay.heads import Sight, is_beginning, is_bodiless, sight
 from mcp_weir.relay.limits import (
     CLIENT_IDLE_SECONDS,
     HEAD_BYTES,
     HEADERS,
+    HOLD_BYTES,
     LINGER_SECONDS,
     READ_BYTES,
     REQUEST_HEAD_BYTES,
 )
 from mcp_weir.relay.refusals import plain
 
+_LOST = -1
 _GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
 
 
@@ -40,6 +42,22 @@ class Flow(Protocol):
 
     def client_gone(self) -> None:
         """It is closed."""
+
+
+class Ways(Protocol):
+    """How a request is carried: exchanges.py. quick() and sighted(): true when it has begun; answered() will follow."""
+
+    def knows(self, key: bytes) -> bool:
+        """A head has come before."""
+
+    def sighted(self, client: "ClientConnection", seen: Sight, data: bytes) -> bool:
+        """Begin a whole request by a head that has come before."""
+
+    def quick(self, request: "Request") -> bool:
+        """Begin a whole request, if nothing has to be waited for."""
+
+    async def patient(self, request: "Request") -> "Written":
+        """Carry any request to its end."""
 
 
 class Request:
@@ -83,12 +101,18 @@ KEEP, CLOSE = Written(True), Written(False)
 class ClientConnection(RequestHandler):
     """One accepted connection: `number` within the worker's life, `seq` of its exchanges."""
 
-    __slots__ = ("_body", "arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "refused", "seq")
+    __slots__ = (
+        "_body", "_held", "_owed", "arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "opened_ns",
+        "refused", "seen", "seq",
+    )
 
     def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
         super().__init__(gate, **said)
         self.number, self.seq = number, 0
-        self.arrived_ns = 0
+        self.arrived_ns = self.opened_ns = 0  # of the last read; of the read that began the request
+        self._held = b""  # the beginning of a request
+        self._owed = 0  # bytes until the request is whole that aiohttp's parser is in; _LOST when that is not known
+        self.seen: Sight | None = None  # the head that the parser was given last
         self.made_at = self.head_since = 0.0
         self.head_bytes = 0
         self.flow: Flow | None = None
@@ -104,7 +128,10 @@ class ClientConnection(RequestHandler):
     @property
     def idle(self) -> bool:
         """No request is being answered, and no body is on its way."""
-        return self.flow is None and not self._request_in_progress and not self._messages and self._body.is_eof()
+        return (
+            self.flow is None and not self._request_in_progress and not self._messages and self._body.is_eof()
+            and not self._held
+        )
 
     @property
     def stopped(self) -> bool:
@@ -139,15 +166,62 @@ class ClientConnection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
+        if not data:  # aiohttp, to itself: what it has buffered may be parsed on
+            self._parse(data)
+            return
         self.arrived_ns = time.monotonic_ns()
+        if self._held:
+            data, self._held = self._held + data, b""
+        else:
+            self.opened_ns = self.arrived_ns
+        if self._owed == 0:  # what aiohttp's parser has had ended with a whole request: here one begins
+            if self._by_sight(data):
+                return
+        elif self._owed > 0:
+            self._owed = max(self._owed - len(data), _LOST)
+        self._parse(data)
+
+    def _by_sight(self, data: bytes) -> bool:
+        """True when this needs no parser: the request has begun, or waits for the rest of itself."""
+        seen, self.seen = sight(data), None
+        waiter = self._waiter
+        free = not (self.flow is not None or waiter is None or waiter.done() or self._messages)
+        if seen is None:
+            if free and is_beginning(data):
+                self._held = data
+                return True
+            self._owed = 0 if is_bodiless(data) else _LOST
+            return False
+        missing, ways = seen.size - len(data), cast(Gate, self._manager).ways
+        if free and missing == 0 and ways.sighted(self, seen, data):
+            return True
+        if free and missing > 0 and seen.size <= HOLD_BYTES and ways.knows(seen.key):
+            self._held = data  # most clients send head and body apart: the moment between them is not worth a task
+            return True
+        self._owed = max(missing, _LOST)
+        if free and missing >= 0:
+            self.seen = seen
+        return False
+
+    def let_go(self) -> None:
+        """The body's rest does not come at once: let it take the patient way, where the head goes on before it."""
+        held, self._held = self._held, b""
+        if held:
+            self.seen = seen = sight(held)
+            self._owed = seen.size - len(held) if seen else _LOST
+            self._parse(held)
+
+    def _parse(self, data: bytes) -> None:
         body, waiter = self._body, self._waiter
         self._waiter = None  # what we can begin at once needs no wake-up of aiohttp's task
         super().data_received(data)
         self._waiter = waiter
         if self._messages:
             message, self._body = self._messages[-1]
-            if not isinstance(message, RawRequestMessage) and not body.is_eof():
-                body.set_exception(ConnectionError("the body's framing is broken"))  # aiohttp leaves its reader waiting
+            if not isinstance(message, RawRequestMessage):
+                self._owed = _LOST
+                if not body.is_eof():  # aiohttp leaves its reader waiting
+                    body.set_exception(ConnectionError("the body's framing is broken"))
             self.next()
             return
         if self.flow is not None or self._request_in_progress or not body.is_eof():
@@ -157,6 +231,10 @@ class ClientConnection(RequestHandler):
         self.head_bytes += len(data)
         if self.head_bytes > REQUEST_HEAD_BYTES:
             self.refuse(431, "the request's head is too large")
+
+    def eof_received(self) -> None:
+        self.let_go()
+        return super().eof_received()
 
     def next(self) -> None:
         """Begin the next request: at once where nothing has to be waited for, else in aiohttp's task.
@@ -170,7 +248,7 @@ class ClientConnection(RequestHandler):
         gate = cast(Gate, self._manager)
         if not (
             isinstance(message, RawRequestMessage) and payload.is_eof()
-            and gate.quick(Request(message, payload, self, None, None))
+            and gate.ways.quick(Request(message, payload, self, None, None))
         ):
             waiter.set_result(None)
             return
@@ -241,21 +319,16 @@ class ClientConnection(RequestHandler):
 
 
 class Gate(web.Server):
-    """aiohttp's server with our connections. `handler` gets a Request and returns KEEP or CLOSE.
+    """aiohttp's server with our connections."""
 
-    `quick` is asked first, for requests that are whole: true when it has begun one and will call answered().
-    """
-
-    def __init__(
-        self, handler: Callable[[Any], Awaitable[Any]], quick: Callable[[Request], bool], max_connections: int
-    ) -> None:
+    def __init__(self, ways: Ways, max_connections: int) -> None:
         super().__init__(
-            handler, request_factory=Request, handler_cancellation=True,  # type: ignore[arg-type]
+            cast(Any, ways.patient), request_factory=Request, handler_cancellation=True,  # type: ignore[arg-type]
             auto_decompress=False, access_log=None, keepalive_timeout=CLIENT_IDLE_SECONDS,
             max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, max_headers=HEADERS, read_bufsize=READ_BYTES,
             lingering_time=LINGER_SECONDS,
         )
-        self.quick = quick
+        self.ways = ways
         self._numbers = itertools.count(1)
         self._max = max_connections
         self.open = self.turned_away = 0
@@ -274,8 +347,10 @@ class Gate(web.Server):
     def close_idle(self) -> None:
         """Close what carries no request."""
         for connection in self.connections:
-            if isinstance(connection, ClientConnection) and connection.idle:
-                connection.force_close()
+            if isinstance(connection, ClientConnection):
+                connection.let_go()
+                if connection.idle:
+                    connection.force_close()
 
     def sweep(self, head_timeout: float) -> None:
         """Answer 408 to heads that are not whole in time; never to a running request or a body on its way.
@@ -287,6 +362,7 @@ class Gate(web.Server):
             assert isinstance(connection, ClientConnection)
             if connection.flow is not None and not connection.stopped:
                 continue  # thousands of streams: nothing to ask them
+            connection.let_go()
             if connection.overdue(now, head_timeout):
                 connection.refuse(408, "the request's head was not whole in time")
             elif connection.stalled_and_gone and connection.transport is not None:

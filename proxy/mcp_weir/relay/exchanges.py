@@ -1,8 +1,9 @@
 """Exchanges: how a request becomes one, watched and guarded, and on which way it is carried.
 
 The quick way is for what needs no waiting: the request is whole and a pooled connection is idle. It runs inside the
-read that brought the request, and ends inside the read that brings the answer: no task, no future. Everything else (a
-body still on its way, a connection to be made, a refusal) takes the patient way of forward.py.
+read that brought the request, and ends inside the read that brings the answer: no task, no future; and no parser where
+the head has come before (heads.py). Everything else (a body still on its way, a connection to be made, a refusal)
+takes the patient way of forward.py.
 """
 
 import functools
@@ -10,22 +11,24 @@ import itertools
 import time
 from collections import deque
 
-from aiohttp import HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from mcp_weir.errors import ClientFault
 from mcp_weir.relay.answer import Answer, Durable
-from mcp_weir.relay.client import CLOSE, Request, Written
+from mcp_weir.relay.client import CLOSE, ClientConnection, Request, Written
 from mcp_weir.relay.forward import Forward, framed, refusal, request_head
 from mcp_weir.relay.forwarded import client_of, element
 from mcp_weir.relay.guard import check, path_of
 from mcp_weir.relay.headers import values
+from mcp_weir.relay.heads import LENGTH, Heads, Known, Sight, is_plain
 from mcp_weir.relay.limits import OPENED_AFTER_US, RESWEEP_US
 from mcp_weir.relay.refusals import plain
 from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.relay.upstream import Upstream
+from mcp_weir.relay.upstream_protocol import UpstreamConnection
 from mcp_weir.relay.watch import Recording, Watch
 from mcp_weir.traffic.exchange import Exchange, RequestHead, is_mcp_path
+from mcp_weir.traffic.opening import said_by
 
 _TARGET_KEPT = 512  # characters: of longer ones, a thousand would be megabytes
 
@@ -40,43 +43,67 @@ class Exchanges:
         self._numbers = itertools.count(1)
         self._young: deque[tuple[int, Watch]] = deque()
         self._old: deque[tuple[int, Watch]] = deque()
+        self._heads = Heads()
         self.running: set[Answer] = set()
         self.refused = 0
         self.draining = False
         # targets repeat: their parts are looked at once; bounded, for a client may make up any number
-        self._known = functools.lru_cache(maxsize=1024)(self._split)
+        self._targets = functools.lru_cache(maxsize=1024)(self._split)
+
+    def knows(self, key: bytes) -> bool:
+        """This head has come before."""
+        return self._heads.find(key) is not None
+
+    def sighted(self, client: ClientConnection, seen: Sight, data: bytes) -> bool:
+        """Begin the request that `data` is, by a head that has come before; false for an unknown one, or as quick()."""
+        known = self._heads.find(seen.key)
+        if known is None or self.draining:
+            return False
+        connection = self._upstream.take()
+        if connection is None:
+            return False
+        body = data[seen.body_at:]
+        self._begin(client, known, connection, (b"%b%b%b%b" % (known.before, seen.digits, known.after, body), body))
+        return True
 
     def quick(self, request: Request) -> bool:
         """Begin a whole request at once; false where it has to wait for anything, or is refused."""
-        message, client = request.message, request.client
+        message = request.message
         if self.draining or message.upgrade:  # aiohttp holds what follows an upgrade until its own task has answered
             return False
-        target, path, query, mcp = self._parts(message.path)
+        target = self._parts(message.path)
         try:
-            self._check(request, target)
+            self._check(request, target[0])
         except ClientFault:
             return False
         connection = self._upstream.take()
         if connection is None:
             return False
-        client.head_since, client.seq = 0.0, client.seq + 1
-        watch = self._watch(request, path, query) if mcp else Watch(None, 0, self._recording)
-        answer = self._answer(request, watch)
-        answer.connection, answer.request_whole = connection, True
-        answer.finished = functools.partial(self._quick_over, request)
         body = b""
         if request.payload is not EMPTY_PAYLOAD:  # read_nowait() would feed the parser again
             buffer = request.payload._buffer
             body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        known = self._known(request, target)
+        head = self._head(request, target[0])
+        sent = head + (framed(body, True) if message.chunked else body)
+        self._begin(request.client, known, connection, (sent, body))
+        return True
+
+    def _begin(
+        self, client: ClientConnection, known: Known, connection: UpstreamConnection, said: tuple[bytes, bytes]
+    ) -> None:
+        """`said`: what goes upstream, and the body in it."""
+        sent, body = said
+        client.head_since, client.seq = 0.0, client.seq + 1
+        watch = self._watch(client, known)
+        answer = self._answer(client, watch, known)
+        answer.connection, answer.request_whole, answer.finished = connection, True, self._quick_over
         now = time.monotonic_ns()
         if body:
             watch.request_chunk(body, now // 1000)
         watch.request_end(now // 1000)
-        head = self._head(request, target)
-        sent = head + (framed(body, True) if message.chunked else body)
-        connection.ask(answer, sent, head_only=message.method == "HEAD", whole=True)
+        connection.ask(answer, sent, head_only=known.method == "HEAD", whole=True)
         watch.overhead_ns += time.monotonic_ns() - client.arrived_ns
-        return True
 
     async def patient(self, request: Request) -> Written:
         """Carry a request that has to wait, in aiohttp's task for it."""
@@ -88,19 +115,21 @@ class Exchanges:
     async def _patient(self, request: Request) -> Written:
         client, message = request.client, request.message
         client.head_since, client.seq = 0.0, client.seq + 1
-        target, path, query, mcp = self._parts(message.path)
-        watch = self._watch(request, path, query) if mcp else Watch(None, 0, self._recording)
+        target = self._parts(message.path)
+        known = Known(message, target[1:])
+        watch = self._watch(client, known)
         try:
-            self._check(request, target)
+            self._check(request, target[0])
         except ClientFault as fault:
             self.refused += 1
             watch.close("complete", time.monotonic_ns() // 1000, status=fault.status)
             if client.transport is not None:
                 client.transport.write(plain(fault.status, str(fault)))
             return CLOSE
-        answer = self._answer(request, watch)
+        self._learn(request, known, target[0])
+        answer = self._answer(client, watch, known)
         try:
-            return await Forward(request, self._upstream, watch, answer).run(self._head(request, target))
+            return await Forward(request, self._upstream, watch, answer).run(self._head(request, target[0]))
         finally:
             watch.close("client", time.monotonic_ns() // 1000)
             client.flow = None
@@ -120,26 +149,42 @@ class Exchanges:
                 if answer.sse and now_us - answer.heard_us > patience:
                     answer.end_stream()
 
-    def _quick_over(self, request: Request, answer: Answer) -> None:
+    def _quick_over(self, answer: Answer) -> None:
         assert answer.connection is not None
         self._upstream.release(answer.connection)
         self.running.discard(answer)
-        client = request.client
+        client = answer.client
         if answer.fault is not None and not answer.started:
             answer.keep = False
-            said = refusal(answer.fault, request, answer.watch)
+            said = refusal(answer.fault, answer.known, answer.watch)
             if client.transport is not None:
                 client.transport.write(said)
         client.answered(answer.keep)
 
-    def _answer(self, request: Request, watch: Watch) -> Answer:
-        message = request.message
-        keep = not (message.should_close or self.draining)
-        answer = Answer(request.client, watch, message.version >= HttpVersion11, keep)
+    def _answer(self, client: ClientConnection, watch: Watch, known: Known) -> Answer:
+        answer = Answer(client, watch, known, known.keep and not self.draining)
         answer.durable = self._durable
-        request.client.flow = answer
+        client.flow = answer
         self.running.add(answer)
         return answer
+
+    def _known(self, request: Request, target: tuple[bytes, str, str, bool]) -> Known:
+        known = Known(request.message, target[1:])
+        self._learn(request, known, target[0])
+        return known
+
+    def _learn(self, request: Request, known: Known, target: bytes) -> None:
+        """Remember a head that has passed the guard, where it is plain and says nothing of one connection alone."""
+        client, message = request.client, request.message
+        seen, client.seen = client.seen, None
+        if seen is None or self._settings.add_forwarded or not is_plain(message, seen):
+            return
+        before, mark, after = self._head(request, target, LENGTH).partition(LENGTH)
+        if mark:
+            known.before, known.after = before, after
+            if known.mcp:
+                known.said = said_by(self._settings.reading, known.method, known.path, known.query, known.headers)
+            self._heads.remember(seen.key, known)
 
     def _check(self, request: Request, target: bytes) -> None:
         message = request.message
@@ -147,32 +192,37 @@ class Exchanges:
         if self._settings.hosts is not None:
             self._settings.hosts.check(message.raw_headers)
 
-    def _head(self, request: Request, target: bytes) -> bytes:
+    def _head(self, request: Request, target: bytes, length: bytes | None = None) -> bytes:
         headers, forwarded, settings = request.message.raw_headers, None, self._settings
+        if length is not None:
+            headers = tuple((name, length if name.lower() == b"content-length" else value) for name, value in headers)
         if settings.add_forwarded:
             host = values(headers, b"host")
             forwarded = element(request.client.address, host[0] if host else None, settings.tls is not None)
         if settings.hosts is not None:
             headers, target = settings.hosts.rewrite(headers), path_of(target).encode("latin-1")
-        return request_head(request, target, headers, forwarded)
+        return request_head(request.message, target, headers, forwarded)
 
     def _parts(self, said: str) -> tuple[bytes, str, str, bool]:
-        return self._known(said) if len(said) <= _TARGET_KEPT else self._split(said)
+        return self._targets(said) if len(said) <= _TARGET_KEPT else self._split(said)
 
     def _split(self, said: str) -> tuple[bytes, str, str, bool]:
         target = said.encode("utf-8", "surrogateescape")
         path, _, query = path_of(target).partition("?")
         return target, path, query, self._settings.record and is_mcp_path(self._settings.reading, path)
 
-    def _watch(self, request: Request, path: str, query: str) -> Watch:
-        wall_us, client, message = time.time_ns() // 1000, request.client, request.message
+    def _watch(self, client: ClientConnection, known: Known) -> Watch:
+        if not known.mcp:
+            return Watch(None, 0, self._recording)
+        wall_us = (time.time_ns() - (client.arrived_ns - client.opened_ns)) // 1000
         minute = wall_us // 60_000_000
         self._recording.seen(minute)
-        who = client_of(message.raw_headers, client.address, self._settings.trusted)
+        who = client_of(known.headers, client.address, self._settings.trusted)
         head = RequestHead(
-            message.method, path, query, message.raw_headers, who.address, client.number, client.seq, who.proxied
+            known.method, known.path, known.query, known.headers, who.address, client.number, client.seq, who.proxied,
+            known.said,
         )
-        opened_us = client.arrived_ns // 1000
+        opened_us = client.opened_ns // 1000
         try:
             exchange = Exchange(self._settings.reading, next(self._numbers), head, wall_us, opened_us)
         except Exception:  # the observer guard: recording never fails a request

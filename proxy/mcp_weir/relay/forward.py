@@ -4,12 +4,14 @@ import asyncio
 import time
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.answer import Answer
 from mcp_weir.relay.client import CLOSE, KEEP, Request, Written
-from mcp_weir.relay.headers import Headers, values, write_fields
+from mcp_weir.relay.headers import Headers, write_fields
+from mcp_weir.relay.heads import Known
 from mcp_weir.relay.limits import REST_SECONDS
 from mcp_weir.relay.refusals import bad_gateway, plain
 from mcp_weir.relay.upstream import Upstream
@@ -122,7 +124,7 @@ class Forward:
             await asyncio.wait((self._upload,), timeout=REST_SECONDS)
             self._upload.cancel()
         self._answer.keep = False
-        said = refusal(fault, self._request, self._watch)
+        said = refusal(fault, self._answer.known, self._watch)
         if self._request.client.transport is not None:
             self._request.client.transport.write(said)
 
@@ -145,18 +147,14 @@ def framed(body: bytes, whole: bool) -> bytes:
     return b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
 
 
-def refusal(fault: UpstreamFault, request: Request, watch: Watch) -> bytes:
+def refusal(fault: UpstreamFault, known: Known, watch: Watch) -> bytes:
     """The 502 of a request that the upstream did not answer; recorded as such."""
     watch.close("upstream", time.monotonic_ns() // 1000, error=fault.kind, status=502)
-    message = request.message
-    kinds = values(message.raw_headers, b"content-type")
-    json_rpc = watch.watching and message.method == "POST" and any(b"json" in kind.lower() for kind in kinds)
-    return bad_gateway(fault, watch.error_id, json_rpc)
+    return bad_gateway(fault, watch.error_id, watch.watching and known.json)
 
 
-def request_head(request: Request, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
+def request_head(message: RawRequestMessage, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
     """The head that goes upstream: the same version, every end-to-end field, and the framing that we use."""
-    message = request.message
     out = [b"%b %b HTTP/1.%d\r\n" % (message.method.encode(), target, message.version[1])]
     write_fields(out, headers)
     if forwarded is not None:

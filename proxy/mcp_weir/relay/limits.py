@@ -5,6 +5,7 @@ REQUEST_HEAD_BYTES = 128 * 1024  # a request's whole head: a 64 KiB Authorizatio
 INFORMATIONAL = 100  # 1xx heads before one answer
 HEADERS = 128  # fields in a request
 READ_BYTES = 64 * 1024  # what is buffered of a request's body before its sender is paused
+HOLD_BYTES = 32 * 1024  # a request of which this much at most is held until it is whole, for a moment
 REST_SECONDS = 1.0  # for what a client still sends after the upstream failed: it is read for the record
 POOL_SECONDS = 2.0  # an idle upstream connection; servers close theirs after 5 s (uvicorn, Node), so we are first
 SUSPECT_SECONDS = 0.05  # idle for longer: look for a FIN that the loop has not read yet

@@ -44,7 +44,7 @@ class Relay:
 
     async def start(self, sock: socket.socket) -> None:
         """Serve on a bound socket until drain()."""
-        self._gate = Gate(self._exchanges.patient, self._exchanges.quick, self._settings.max_connections)
+        self._gate = Gate(self._exchanges, self._settings.max_connections)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._gate, sock=sock, backlog=_BACKLOG, **self._tls())
         self._sweeper = asyncio.create_task(self._sweep())

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from mcp_weir.traffic.answers import Said
 from mcp_weir.traffic.conversation import MODERN, Conversation
 from mcp_weir.traffic.facts import Assigned, Closed, EventIds, Fact, Opened
-from mcp_weir.traffic.opening import RequestHead, endpoint_session, is_mcp_path, opened_of
+from mcp_weir.traffic.opening import RequestHead, endpoint_session, is_mcp_path, opened_of, said_by
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import clean
 from mcp_weir.wire.encoding import Decoder, decode
@@ -64,8 +64,9 @@ class Exchange:
 
     def __init__(self, reading: Reading, seq: int, head: RequestHead, wall_us: int, mono_us: int) -> None:
         self._reading, self._seq, self._head, self._opened_us = reading, seq, head, mono_us
-        self._sent = index(head.headers)
-        opened = opened_of(reading, seq, head, self._sent, wall_us, mono_us)
+        said = head.said or said_by(reading, head.method, head.path, head.query, head.headers)
+        self._sent = said.headers
+        opened = opened_of(said, head, seq, wall_us, mono_us)
         self._opened: Opened | None = opened
         self._has_session, self._version = opened.session is not None, opened.protocol_version
         self._body, self._answer = _Body(reading.body_limit), _Body(reading.body_limit)

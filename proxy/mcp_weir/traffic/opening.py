@@ -1,27 +1,51 @@
 """What the head of a request says: the Opened fact. Pure."""
 
-import dataclasses
+import uuid
 from functools import lru_cache
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from mcp_weir.traffic.facts import Opened
 from mcp_weir.traffic.principals import principal_of
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import clean
+from mcp_weir.wire.headers import Headers, index
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RequestHead:
-    """A request head as it came. `path` is without its query."""
+class HeadSaid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a request's head says, wherever and whenever it comes. Heads repeat: one may serve many exchanges.
+
+    `headers` is their index by lower-case name, and is not to be altered.
+    """
+
+    headers: dict[bytes, bytes]
+    query: str
+    method: str
+    transport: str
+    session: uuid.UUID | None
+    session_source: str | None
+    session_id: str | None
+    protocol_version: str | None
+    principal: str | None
+    principal_key: bytes | None
+    user_agent: str | None
+    resumes: bytes | None
+    handle: bytes | None
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """A request head as it came. `path` is without its query; `said` is what said_by() has made of it, if it has."""
 
     method: str
     path: str
     query: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Headers
     client_addr: str | None
     connection: int
     connection_seq: int
     proxied: bool = False
+    said: HeadSaid | None = None
 
 
 def is_mcp_path(reading: Reading, path: str) -> bool:
@@ -45,21 +69,19 @@ def endpoint_session(query: str) -> bytes | None:
     return next((value.encode() for name, value in named if name.lower().replace("_", "") == "sessionid"), None)
 
 
-def opened_of(
-    reading: Reading, exchange: int, head: RequestHead, headers: dict[bytes, bytes], wall_us: int, mono_us: int
-) -> Opened:
-    """The fact of a request head; `headers` is its index by lower-case name."""
-    session, source, transport = _session(head, headers)
+def said_by(reading: Reading, method: str, path: str, query: str, fields: Headers) -> HeadSaid:
+    """Read a head."""
+    headers = index(fields)
+    session, source, transport = _session(method, path, query, headers)
     principal = principal_of(reading.principal, reading.keys, headers)
     keys = reading.keys
     version, agent = headers.get(b"mcp-protocol-version"), headers.get(b"user-agent")
     resumes = headers.get(b"last-event-id")
     handle = headers.get(reading.handle_header) if reading.handle_header else None
-    return Opened(
-        exchange=exchange,
-        wall_us=wall_us,
-        mono_us=mono_us,
-        http_method=head.method,
+    return HeadSaid(
+        headers=headers,
+        query=query,
+        method=method,
         transport=transport,
         session=keys.session_key(session) if session else None,
         session_source=source if session else None,
@@ -67,25 +89,47 @@ def opened_of(
         protocol_version=clean(version.decode("latin-1"), 32) if version else None,
         principal=principal.text if principal and reading.keep_principal else None,
         principal_key=principal.key if principal else None,
-        client_addr=head.client_addr,
         user_agent=clean(agent.decode("utf-8", "replace")) if agent else None,
-        connection=head.connection,
-        connection_seq=head.connection_seq,
         resumes=keys.digest("event-id", resumes[:1024]) if resumes else None,
         handle=keys.digest("handle", handle) if handle else None,
+    )
+
+
+def opened_of(said: HeadSaid, head: RequestHead, exchange: int, wall_us: int, mono_us: int) -> Opened:
+    """The fact of a request head that came here and now."""
+    return Opened(
+        exchange=exchange,
+        wall_us=wall_us,
+        mono_us=mono_us,
+        http_method=said.method,
+        transport=said.transport,
+        session=said.session,
+        session_source=said.session_source,
+        session_id=said.session_id,
+        protocol_version=said.protocol_version,
+        principal=said.principal,
+        principal_key=said.principal_key,
+        client_addr=head.client_addr,
+        user_agent=said.user_agent,
+        connection=head.connection,
+        connection_seq=head.connection_seq,
+        resumes=said.resumes,
+        handle=said.handle,
         proxied=head.proxied,
     )
 
 
-def _session(head: RequestHead, headers: dict[bytes, bytes]) -> tuple[bytes | None, str, str]:
+def _session(
+    method: str, path: str, query: str, headers: dict[bytes, bytes]
+) -> tuple[bytes | None, str, str]:
     """(session id, its source, transport). The session header beats the query: HTTP+SSE knows no such header."""
     named = headers.get(b"mcp-session-id")
     if named:
         return named, "header", "http"
-    if head.method == "GET" and head.path.rstrip("/").endswith("/sse"):
+    if method == "GET" and path.rstrip("/").endswith("/sse"):
         return None, "endpoint", "sse"
-    if head.method == "POST":
-        named = endpoint_session(head.query)
-        if named or head.path.startswith("/messages"):
+    if method == "POST":
+        named = endpoint_session(query)
+        if named or path.startswith("/messages"):
             return named, "endpoint", "messages"
     return None, "header", "http"
