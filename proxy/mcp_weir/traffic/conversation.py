@@ -2,28 +2,22 @@
 
 import msgspec
 
-from mcp_weir.traffic.answers import Heard, Said, answer_of, task_seen
+from mcp_weir.traffic.answers import answer_of, task_seen
+from mcp_weir.traffic.asked import Asked, Heard, Passed, Said
 from mcp_weir.traffic.facts import Answer, Cancel, Fact
+from mcp_weir.traffic.forms import CancelParams, ProgressParams
 from mcp_weir.traffic.reading import Reading
-from mcp_weir.traffic.requests import Asked, Passed, request_of
+from mcp_weir.traffic.requests import request_of
 from mcp_weir.traffic.text import json_id
-from mcp_weir.wire.jsonrpc import EMPTY, Message, Messages
 from mcp_weir.wire.lenient import Lenient
+from mcp_weir.wire.message import EMPTY, Message, Messages
 
 MODERN = "2026-07-28"
 _SERVER_MEMBERS = 0x80_0000
 _TOKENS_MAX = 256
 
 
-class _CancelParams(msgspec.Struct):
-    requestId: msgspec.Raw = EMPTY
-
-
-class _ProgressParams(msgspec.Struct):
-    progressToken: msgspec.Raw = EMPTY
-
-
-_cancelled, _progressed = Lenient(_CancelParams), Lenient(_ProgressParams)
+_cancelled, _progressed = Lenient(CancelParams), Lenient(ProgressParams)
 
 
 class Conversation:
@@ -144,7 +138,7 @@ class Conversation:
             case "notifications/progress":
                 self._progress(message)
             case "notifications/cancelled":
-                named = (_cancelled.read(message.params) or _CancelParams()).requestId
+                named = (_cancelled.read(message.params) or CancelParams()).requestId
                 if bytes(named):
                     ident = json_id(self._reading, named)
                     self.facts.append(Cancel(
@@ -157,7 +151,7 @@ class Conversation:
 
     def _progress(self, message: Message) -> None:
         self.progress += 1
-        token = bytes((_progressed.read(message.params) or _ProgressParams()).progressToken)
+        token = bytes((_progressed.read(message.params) or ProgressParams()).progressToken)
         asked = self._by_token.get(token)
         if asked is not None:
             asked.progress += 1

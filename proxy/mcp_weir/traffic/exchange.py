@@ -5,7 +5,7 @@ May not know sockets, clocks or disks: time (CLOCK_MONOTONIC, microseconds) is a
 
 from urllib.parse import urlsplit
 
-from mcp_weir.traffic.answers import Said
+from mcp_weir.traffic.asked import Said
 from mcp_weir.traffic.conversation import MODERN, Conversation
 from mcp_weir.traffic.facts import Assigned, Closed, EventIds, Fact, Opened
 from mcp_weir.traffic.opening import RequestHead, endpoint_session, is_mcp_path, opened_of, said_by
@@ -13,7 +13,8 @@ from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import clean
 from mcp_weir.wire.encoding import Decoder, decode
 from mcp_weir.wire.headers import Headers, index, media_type, mirrored
-from mcp_weir.wire.jsonrpc import Messages, read_messages
+from mcp_weir.wire.jsonrpc import read_messages
+from mcp_weir.wire.message import Messages
 from mcp_weir.wire.sse import Event, SseDecoder
 
 __all__ = ["Exchange", "RequestHead", "is_mcp_path"]

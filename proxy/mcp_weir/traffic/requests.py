@@ -1,17 +1,18 @@
 """What one JSON-RPC request says in MCP, of any revision: the Request fact. Pure; never raises on input."""
 
 import re
-from typing import Any
 
 import msgspec
 
+from mcp_weir.traffic.asked import Asked, Passed
 from mcp_weir.traffic.facts import Request
+from mcp_weir.traffic.forms import Params, Ref, Related, RequestMeta
 from mcp_weir.traffic.identities import identity_of
 from mcp_weir.traffic.masking import held
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.text import ID_LIMIT, clean, json_id, safe_uri, text_hash, tokens
-from mcp_weir.wire.jsonrpc import EMPTY, Message
 from mcp_weir.wire.lenient import Lenient
+from mcp_weir.wire.message import EMPTY, Message
 
 _KEYS_MAX = 32
 # version 00 has exactly these four fields; of later ones only the beginning is known (W3C Trace Context 3.2.4)
@@ -20,71 +21,8 @@ _fields = Lenient(dict[str, msgspec.Raw])
 _strings: Lenient[str] = Lenient(str)
 
 
-class Passed(msgspec.Struct, gc=False):
-    """Where and when a message passed. `sender` is client | server; `at_us` since the exchange opened."""
-
-    exchange: int
-    at_us: int
-    sender: str
-    size: int
-    in_batch: bool = False
-
-
-class Asked(msgspec.Struct, gc=False):
-    """A request of this exchange, with what its answer will need. `mirrored` is what an Mcp-Name header repeats."""
-
-    fact: Request
-    token: bytes
-    held: bytes | None
-    mirrored: str | None
-    progress: int = 0
-
-    @property
-    def special(self) -> bool:
-        """Its answer says more than an outcome, whatever it holds."""
-        return self.fact.method in ("initialize", "tasks/result")
-
-
-class Related(msgspec.Struct):
-    """`_meta["io.modelcontextprotocol/related-task"]` of 2025-11-25."""
-
-    taskId: Any = None
-
-
-class _Meta(msgspec.Struct, rename={
-    "version": "io.modelcontextprotocol/protocolVersion", "client": "io.modelcontextprotocol/clientInfo",
-    "capabilities": "io.modelcontextprotocol/clientCapabilities", "related": "io.modelcontextprotocol/related-task",
-}):
-    version: Any = None
-    client: msgspec.Raw = EMPTY
-    capabilities: msgspec.Raw = EMPTY
-    related: msgspec.Raw = EMPTY
-    progressToken: msgspec.Raw = EMPTY
-    traceparent: Any = None
-
-
-class _Params(msgspec.Struct, rename={"meta": "_meta"}, gc=False):
-    meta: msgspec.Raw = EMPTY
-    name: Any = None
-    uri: Any = None
-    arguments: msgspec.Raw = EMPTY
-    protocolVersion: Any = None
-    clientInfo: msgspec.Raw = EMPTY
-    capabilities: msgspec.Raw = EMPTY
-    ref: msgspec.Raw = EMPTY
-    task: msgspec.Raw = EMPTY
-    taskId: Any = None
-    requestState: Any = None
-    inputResponses: msgspec.Raw = EMPTY
-
-
-class _Ref(msgspec.Struct):
-    name: Any = None
-    uri: Any = None
-
-
-_params, _meta, _ref, _related = Lenient(_Params), Lenient(_Meta), Lenient(_Ref), Lenient(Related)
-_NO_PARAMS, _NO_META = _Params(), _Meta()
+_params, _meta, _ref, _related = Lenient(Params), Lenient(RequestMeta), Lenient(Ref), Lenient(Related)
+_NO_PARAMS, _NO_META = Params(), RequestMeta()
 
 
 def request_of(reading: Reading, message: Message, passed: Passed, member: int) -> Asked:
@@ -120,7 +58,7 @@ def request_of(reading: Reading, message: Message, passed: Passed, member: int) 
     return Asked(fact, token, held(message.params), mirrored)
 
 
-def _more_to_say(reading: Reading, params: _Params, meta: _Meta) -> bool:
+def _more_to_say(reading: Reading, params: Params, meta: RequestMeta) -> bool:
     """Most calls use none of this: looking costs 0.3 us, filling nine fields with nothing 2 us."""
     return not (
         params.requestState is None and params.inputResponses is EMPTY and params.taskId is None
@@ -129,7 +67,7 @@ def _more_to_say(reading: Reading, params: _Params, meta: _Meta) -> bool:
     )
 
 
-def _with_more(reading: Reading, fact: Request, params: _Params, meta: _Meta) -> Request:
+def _with_more(reading: Reading, fact: Request, params: Params, meta: RequestMeta) -> Request:
     """Trace context, MRTR, tasks, session handles, captured arguments."""
     trace = _TRACEPARENT.fullmatch(meta.traceparent) if isinstance(meta.traceparent, str) else None
     arguments = bytes(params.arguments)
@@ -164,21 +102,21 @@ def object_keys(reading: Reading, raw: msgspec.Raw) -> tuple[str, ...] | None:
     )
 
 
-def _target(method: str, params: _Params) -> tuple[str | None, str | None]:
+def _target(method: str, params: Params) -> tuple[str | None, str | None]:
     """(what is recorded, what an Mcp-Name header repeats): a tool, a prompt, a resource without its query."""
     if method in ("tools/call", "prompts/get"):
         return clean(params.name), params.name if isinstance(params.name, str) else None
     if method.startswith("resources/"):
         return safe_uri(params.uri), params.uri if isinstance(params.uri, str) else None
     if method == "completion/complete":
-        ref = (_ref.read(params.ref) if bytes(params.ref) else None) or _Ref()
+        ref = (_ref.read(params.ref) if bytes(params.ref) else None) or Ref()
         return clean(ref.name) or safe_uri(ref.uri), None
     if method.startswith("tasks/"):
         return None, params.taskId if isinstance(params.taskId, str) else None
     return None, None
 
 
-def _task(reading: Reading, params: _Params, meta: _Meta) -> bytes | None:
+def _task(reading: Reading, params: Params, meta: RequestMeta) -> bytes | None:
     """tasks/* name their task in taskId; 2025-11-25 relates other requests to one by `_meta`."""
     if params.taskId is not None:
         return text_hash(reading, "task", params.taskId)
