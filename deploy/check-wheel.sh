@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rm -rf dist
+deploy/install.sh "${VENV:-.venv}" pip
 "${VENV:-.venv}/bin/pip" wheel -q --disable-pip-version-check --no-deps --wheel-dir dist .
 wheel=$(ls "$PWD"/dist/mcp_weir-*.whl)
 empty=$(mktemp -d)

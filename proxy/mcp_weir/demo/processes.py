@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mcp_weir.errors import WeirError
@@ -32,13 +32,15 @@ class Addresses:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, database_url: str | None) -> Iterator[Addresses]:
+def running(data_dir: Path, database_url: str | None, chosen: Callable[[str], None]) -> Iterator[Addresses]:
     """Example server and weir, up and accepting; both are ended when the block is left.
 
-    Raises WeirError with the last line a process said when it does not start.
+    `chosen` is told the dashboard's address before anything starts. Raises WeirError with the last line that a process
+    said when it does not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     server, listen, admin = (f"127.0.0.1:{port}" for port in _free_ports(3))
+    chosen(f"http://{admin}/")
     service = f"demo-{time.strftime('%H%M%S')}"
     env = {**os.environ, "WEIR_DATA_DIR": str(data_dir), "WEIR_SERVICE": service, "WEIR_KEEP_PRINCIPAL": "true"}
     if database_url:

@@ -41,7 +41,7 @@ def run(options: Options, show: Show) -> dict[str, Any] | None:
     Raises WeirError where something does not start.
     """
     stage.quiet()
-    with _folder(options.data_dir) as folder, processes.running(folder, options.database_url) as addresses:
+    with _folder(options.data_dir) as folder, processes.running(folder, options.database_url, show.at) as addresses:
         return asyncio.run(_evening(options, addresses, show))
 
 

@@ -38,11 +38,14 @@ class Show:
         """Before anything listens."""
         self._console.print("Starting an example MCP server, the weir and a PostgreSQL ...")
 
+    def at(self, dashboard: str) -> None:
+        """Where it can be looked at in a moment."""
+        self._console.print(f"  dashboard   [bold]{dashboard}[/bold]  (in a few seconds; it fills while you watch)")
+
     def open(self, addresses: Addresses) -> None:
         """Everything listens."""
         self._console.print(f"  MCP server  {addresses.server_url}")
         self._console.print(f"  weir        {addresses.url}")
-        self._console.print(f"  dashboard   [bold]{addresses.dashboard}[/bold]  (fills while you watch)")
 
     @contextlib.contextmanager
     def progress(self, conversations: int) -> Iterator[Bars]:
