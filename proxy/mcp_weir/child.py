@@ -13,6 +13,7 @@ import structlog
 
 _BACKOFF_S = (0.2, 5.0)
 _STEADY_S = 10.0
+USAGE = 2  # a usage error: the same command line will fail again
 _PARENT_FD, _READY_FD = "WEIR_PARENT_FD", "WEIR_READY_FD"  # as app/following.py reads them
 log = structlog.get_logger()
 
@@ -60,7 +61,8 @@ class Child:
             return None
         if lived > _STEADY_S:
             self._pause = _BACKOFF_S[0]
-        log.warning("supervisor.restart", child=self.name, exit_code=code, pause_s=self._pause)
+        if code != USAGE or self.was_steady:
+            log.warning("supervisor.restart", child=self.name, exit_code=code, pause_s=self._pause)
         self._process, self._start_at = None, time.monotonic() + self._pause
         self._pause = min(self._pause * 2, _BACKOFF_S[1])
         return code
@@ -72,6 +74,10 @@ class Child:
             if select.select([self._ready], [], [], 0.1)[0]:
                 return os.read(self._ready, 1) != b""
         return False
+
+    def is_ready(self) -> bool:
+        """It serves, now. To be asked until it says so, or by `wait_ready` alone."""
+        return self._ready >= 0 and bool(select.select([self._ready], [], [], 0)[0]) and os.read(self._ready, 1) != b""
 
     def runs(self) -> bool:
         """It is alive."""

@@ -198,7 +198,10 @@ def _file(config: Path | None) -> dict[str, object]:
         name = key.replace("-", "_")
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, 1)
-            raise UsageError(f"{config}: no setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            hint = f"; did you mean {near[0]!r}?" if near else "; `mcp-weir settings` lists them"
+            if isinstance(value, dict):
+                hint = "; the file has no sections, every setting stands at the top"
+            raise UsageError(f"{config}: no setting {key!r}{hint}")
         found[name] = value
     return found
 

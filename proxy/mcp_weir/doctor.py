@@ -34,7 +34,7 @@ def examine(settings: Settings, database_url: str | None) -> list[Check]:
     """Every check that these settings allow."""
     found = [_python(), _files(), _directory(settings.data_dir), _key(settings)]
     if settings.upstream:
-        found.append(_upstream(settings.upstream))
+        found.append(upstream(settings.upstream))
         said = warnings(settings.upstream, settings.listen, settings.upstream_host, sys.argv)
         found.extend(Check("warning", None, text) for text in said)
     else:
@@ -103,6 +103,8 @@ def _files() -> Check:
 
 def _directory(data_dir: Path) -> Check:
     parent = next(p for p in (data_dir, *data_dir.parents) if p.exists())
+    if not parent.is_dir():
+        return Check("data dir", False, f"{parent} is no directory; choose another with --data-dir")
     free = shutil.disk_usage(parent).free // _MIB
     if not os.access(parent, os.W_OK):
         return Check("data dir", False, f"{data_dir} cannot be written; choose another with --data-dir")
@@ -120,14 +122,16 @@ def _key(settings: Settings) -> Check:
     return Check("key", not open_to_all, said)
 
 
-def _upstream(upstream: str) -> Check:
-    parts = urlsplit(upstream)
+def upstream(url: str) -> Check:
+    """Whether something accepts connections there. Never a request: each probe makes a session in some servers."""
+    parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), 3).close()
     except (OSError, ValueError) as error:
-        return Check("upstream", False, f"{upstream}: {error}; start the server or mend --upstream")
-    return Check("upstream", True, f"{upstream} accepts connections")  # never a request: each probe makes a session
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
+        return Check("upstream", False, f"{url}: {why}; start the server or mend --upstream")
+    return Check("upstream", True, f"{url} accepts connections")
 
 
 def _port(listen: str) -> Check:
@@ -139,10 +143,17 @@ def _port(listen: str) -> Check:
         return Check("listen", True, f"{listen} is free")
 
 
+def _embedded(folder: Path) -> Check:
+    try:
+        version = (folder / "PG_VERSION").read_text().strip()
+    except OSError:
+        return Check("database", None, f"embedded, in {folder} (not made yet)")
+    return Check("database", None, f"embedded, PostgreSQL {version} in {folder}")
+
+
 def _database(url: str | None, data_dir: Path) -> Check:
     if url is None:
-        there = (data_dir / "postgres").exists()
-        return Check("database", None, f"embedded, in {data_dir / 'postgres'}" + ("" if there else " (not made yet)"))
+        return _embedded(data_dir / "postgres")
     try:
         with connect.connect(url) as conn:
             server = conn.info.server_version // 10000

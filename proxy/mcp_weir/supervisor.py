@@ -14,14 +14,13 @@ from collections.abc import Callable
 
 import structlog
 
-from mcp_weir.child import Child
+from mcp_weir.child import USAGE, Child
 from mcp_weir.config import Settings, environment
 from mcp_weir.errors import StoreError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 _POLL_S = 0.1
 _LOOK_S = 1.0
-_HOPELESS = 2  # a usage error: the same command line will fail again
 _READY_WITHIN_S = 30.0
 _AT_ONCE = 128 + signal.SIGTERM
 log = structlog.get_logger()
@@ -57,9 +56,12 @@ class Supervisor:
             self.database_url = self._embedded.start()
         for child in self._children():
             child.start(self._environment())
-        ready()
+        greeted = False
         while not self._stop.wait(_POLL_S):
             self._look_after_all()
+            if not greeted and self._relays[0].is_ready():  # not before: what the child refuses is no welcome
+                greeted = True
+                ready()
         self._end_all()
         return self._failed
 
@@ -75,7 +77,7 @@ class Supervisor:
     def _look_after_all(self) -> None:
         for child in self._children():
             code = child.look_after(self._environment)
-            if code == _HOPELESS and not child.was_steady:
+            if code == USAGE and not child.was_steady:
                 self._failed = code
                 self._stop.set()
         if self._hand_over.is_set():

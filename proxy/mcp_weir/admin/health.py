@@ -26,7 +26,8 @@ def upstream(host: str, port: int) -> Probe:
         except TimeoutError:
             return f"{host}:{port} does not answer"
         except OSError as error:
-            return f"{host}:{port} refuses connections ({error.strerror or type(error).__name__})"
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            return f"{host}:{port} refuses connections ({why or type(error).__name__})"
         writer.close()
         return None
 

@@ -11,6 +11,7 @@ from mcp_weir.errors import UsageError
 from mcp_weir.keys import Keys
 from mcp_weir.store import connect
 
+_ANY = ("0.0.0.0", "::", "")
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 
@@ -37,6 +38,9 @@ def check(settings: Settings) -> tuple[str, str]:
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise UsageError("--tls-cert and --tls-key go together")
     origin, path = split_upstream(settings.upstream)
+    for address, named in ((settings.listen, "--listen"), (settings.admin, "--admin")):
+        if _leads_to(origin, address):
+            raise UsageError(f"--upstream {settings.upstream} is our own {named}: write the MCP server's address")
     reading(settings, Keys(bytes(32), ""), path)  # only whether the policies can be read: no key is needed for that
     return origin, path
 
@@ -73,6 +77,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _leads_to(origin: str, address: str) -> bool:
+    """The origin is what we listen on, as far as names tell without asking DNS."""
+    parts = urlsplit(origin)
+    host, _, port = address.rpartition(":")
+    host, asked = host.strip("[]"), parts.hostname or ""
+    if not port.isdigit() or int(port) != (parts.port or {"http": 80, "https": 443}[parts.scheme]):
+        return False
+    near = _is_loopback(asked) or asked in _ANY
+    return asked == host or near and (host in _ANY or _is_loopback(host))
+
+
 def _bind(address: str, named: str, *, shared: bool) -> socket.socket:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
@@ -107,4 +122,4 @@ def welcome(settings: Settings, path: str, url: str) -> str:
 def _reachable(address: str) -> str:
     """The address as a client on this host writes it: a wildcard is none."""
     host, _, port = address.rpartition(":")
-    return f"localhost:{port}" if host in ("0.0.0.0", "[::]", "::") else address
+    return f"localhost:{port}" if host.strip("[]") in _ANY else address

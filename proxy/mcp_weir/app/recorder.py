@@ -1,21 +1,19 @@
 """A recorder process, composed: the drain on a thread of its own, retention beside it, the admin port in front."""
 
 import asyncio
-import fcntl
 import gc
 import os
 import signal
 import socket
 import threading
-from pathlib import Path
 
 import structlog
 
 from mcp_weir.app import admin as admin_port
+from mcp_weir.app import data_dir
 from mcp_weir.app.following import follow_supervisor
 from mcp_weir.app.telemetry import otel
 from mcp_weir.config import Settings
-from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.recorder.keeper import keep_house
 from mcp_weir.sinks.prometheus import Metrics
@@ -31,9 +29,10 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
     Raises UsageError where another recorder drains this data directory.
     """
     follow_supervisor()
+    data_dir.make(settings.data_dir)
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    lock = take_lock(settings.data_dir / "recorder.lock")
+    lock = data_dir.take_lock(settings.data_dir)
     metrics, stop, collector = Metrics(), threading.Event(), otel(settings)
     sinks: list[Sink] = [metrics, collector] if collector else [metrics]
     recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=sinks)
@@ -61,19 +60,6 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
         if recorder.state.lag_bytes:
             log.warning("recorder.left_in_spool", bytes=recorder.state.lag_bytes, hint="the next start goes on with it")
         os.close(lock)
-
-
-def take_lock(path: Path) -> int:
-    """Hold the data directory for one recorder; the lock ends with the process. Raises UsageError when it is held."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise UsageError(
-            f"another recorder drains {path.parent}; stop it (perhaps `mcp-weir up`), or give another --data-dir"
-        ) from None
-    return handle
 
 
 def _wait_for_signal() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
+from mcp_weir.app import data_dir
 from mcp_weir.app.checks import check
 from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.reading import reading
@@ -30,7 +31,7 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     follow_supervisor()
     origin, path = check(settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.make(settings.data_dir)
     service = settings.service or urlsplit(origin).netloc
     keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)
     writer = SpoolWriter(

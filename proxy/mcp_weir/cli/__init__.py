@@ -1,5 +1,6 @@
 """The command line (click). A command's module is loaded when it runs: start-up stays quick."""
 
+import difflib
 import importlib
 import sys
 
@@ -63,7 +64,8 @@ class Lazy(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            near = difflib.get_close_matches(cmd_name, COMMANDS, 1)
+            ctx.fail(f"no command {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         module, _, name = COMMANDS[cmd_name].partition(":")
         found = getattr(importlib.import_module(f"mcp_weir.cli.{module}"), name)
         assert isinstance(found, click.Command)
@@ -87,6 +89,9 @@ def main() -> None:
     except WeirError as error:
         click.echo(f"mcp-weir: {error}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        click.echo(f"mcp-weir: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # `mcp-weir requests | head`
         sys.stderr.close()
         sys.exit(0)

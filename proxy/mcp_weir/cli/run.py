@@ -17,7 +17,7 @@ EVERYTHING = ("relay", "recorder", "admin", "database", "up")
 def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
     from mcp_weir import doctor, log
-    from mcp_weir.app import checks
+    from mcp_weir.app import checks, data_dir
     from mcp_weir.app.telemetry import check_otel
     from mcp_weir.supervisor import Supervisor
 
@@ -25,12 +25,16 @@ def up(settings: Settings) -> None:
     _, path = checks.check(settings)
     check_otel(settings)
     url = checks.database_url(settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.make(settings.data_dir)
+    data_dir.look_whether_free(settings.data_dir)
     supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url)
 
     def ready() -> None:
         click.echo(checks.welcome(settings, path, supervisor.database_url))
         sys.stdout.flush()
+        unreachable = doctor.upstream(settings.upstream or "")
+        if not unreachable.ok:
+            click.echo(f"mcp-weir: warning: {unreachable.says}; until then clients get 502", err=True)
         for warning in doctor.warnings(settings.upstream or "", settings.listen, settings.upstream_host, sys.argv):
             click.echo(f"mcp-weir: warning: {warning}", err=True)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import os
 import socket
 import ssl
 import time
@@ -74,7 +75,7 @@ class Pool:
         except ssl.SSLError as error:
             raise UpstreamFault("connect", f"TLS with the upstream failed: {error.reason}") from None
         except OSError as error:
-            raise UpstreamFault("connect", f"no connection to the upstream: {error.strerror or 'no address'}") from None
+            raise UpstreamFault("connect", f"no connection to the upstream: {_reason(error)}") from None
 
     def release(self, connection: UpstreamConnection) -> None:
         """Keep it or close it."""
@@ -112,3 +113,10 @@ class Pool:
             sock.close()
             raise
         return connection
+
+
+def _reason(error: OSError) -> str:
+    """Without the address: the client need not know it."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return (isinstance(error, socket.gaierror) and error.strerror) or "no address"

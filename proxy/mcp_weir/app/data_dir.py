@@ -1,0 +1,37 @@
+"""The data directory: that it can be used, and that one recorder at a time drains it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from mcp_weir.errors import UsageError
+
+
+def make(data_dir: Path) -> None:
+    """Make it where it is missing. Raises UsageError where it cannot be used."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        usable = os.access(data_dir, os.W_OK | os.X_OK)
+        why = "" if usable else "it cannot be written"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    if why:
+        raise UsageError(f"cannot use the data directory {data_dir}: {why}; choose another with --data-dir")
+
+
+def take_lock(data_dir: Path) -> int:
+    """Hold it for one recorder; the lock ends with the process. Raises UsageError when it is held."""
+    handle = os.open(data_dir / "recorder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UsageError(
+            f"another recorder drains {data_dir}; stop it (perhaps `mcp-weir up`), or give another --data-dir"
+        ) from None
+    return handle
+
+
+def look_whether_free(data_dir: Path) -> None:
+    """Raises UsageError when a recorder drains it: said before anything is started."""
+    os.close(take_lock(data_dir))
