@@ -3,8 +3,10 @@
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from weir_process import free_port, query, start_weir, wait_until
@@ -87,6 +89,23 @@ def test_a_database_that_refuses_the_login_stops_no_traffic_and_is_said_without_
         wait_until(lambda: 'role \\"nobody\\" does not exist' in log.read_text())
         assert "hush" not in log.read_text()
     assert query(database_url, "SELECT 1 FROM weir.requests") == []
+
+
+def test_a_role_that_may_not_make_the_schema_is_told_what_it_lacks(postgres_url: str, tmp_path: Path) -> None:
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}".encode())
+        conn.execute(f"CREATE ROLE {name} LOGIN".encode())
+    theirs = postgres_url.replace("postgres:@/postgres", f"{name}:@/{name}", 1)
+    assert theirs != postgres_url
+    for words in (("db", "migrate"), ("db", "prune")):
+        code, said = weir(tmp_path, *words, "--database-url", theirs)
+        assert code == 1 and "GRANT CREATE ON DATABASE" in said and len(said.splitlines()) == 1, said
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"GRANT CREATE ON DATABASE {name} TO {name}".encode())
+    assert weir(tmp_path, "db", "status", "--database-url", theirs)[1].endswith("run `mcp-weir db migrate`")
+    assert weir(tmp_path, "db", "migrate", "--database-url", theirs) == (0, "")
+    assert weir(tmp_path, "doctor", "--database-url", theirs) == (0, "")
 
 
 def test_a_command_that_is_none_is_named_with_its_neighbour(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def _database(url: str | None, data_dir: Path) -> Check:
     if url is None:
         return _embedded(data_dir / "postgres")
     try:
-        with connect.connect(url) as conn:
+        with connect.session(url) as conn:
             server = conn.info.server_version // 10000
             row = conn.execute("SELECT to_regclass('weir.schema_version')").fetchone()
             version = migrate.version(conn) if row and row[0] else 0

@@ -21,7 +21,7 @@ def _connected(settings: Settings) -> Iterator[Any]:
     """A connection to a database whose schema is up to date."""
     from mcp_weir.store import connect, migrate
 
-    with database(settings) as url, connect.connect(url) as conn:
+    with database(settings) as url, connect.session(url) as conn:
         migrate.migrate(conn)
         yield conn
 
@@ -40,7 +40,7 @@ def db_migrate(settings: Settings) -> None:
     """Bring the schema up to date."""
     from mcp_weir.store import connect, migrate
 
-    with database(settings) as url, connect.connect(url) as conn:
+    with database(settings) as url, connect.session(url) as conn:
         click.echo(f"schema version {migrate.migrate(conn)}")
 
 
@@ -52,7 +52,7 @@ def db_status(settings: Settings, as_json: bool) -> None:
     from mcp_weir.store import connect, migrate
     from mcp_weir.store.status import status
 
-    with database(settings) as url, connect.connect(url) as conn:
+    with database(settings) as url, connect.session(url) as conn:
         known = migrate.migrations()[-1][0]
         found = {"schema_version": migrate.version(conn), "schema_known": known}
         if found["schema_version"]:

@@ -1,8 +1,9 @@
 """Connections to Postgres, with every timeout set: a frozen server must not freeze us."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -51,6 +52,16 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
         raise _unreachable(url, error) from None
 
 
+@contextlib.contextmanager
+def session(url: str) -> Iterator[psycopg.Connection]:
+    """A connection for a command. Raises StoreError in one sentence for whatever Postgres says meanwhile."""
+    with connect(url) as conn:
+        try:
+            yield conn
+        except psycopg.Error as error:
+            raise refused(error) from None
+
+
 async def reading(url: str) -> psycopg.AsyncConnection:
     """A connection for `store.reads`: read-only, UTC, statements at most 30 s. Raises StoreError in one sentence."""
     parse(url)
@@ -81,6 +92,11 @@ def refused(error: psycopg.Error) -> StoreError:
     """What Postgres said, as one sentence with what to do."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return StoreError("that takes longer than 30 s; ask for less with --since and --until")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return StoreError(
+            f"{error.diag.message_primary} to this role; let the owner GRANT CREATE ON DATABASE to it, or"
+            " use the role that made the schema weir"
+        )
     if (error.sqlstate or "").startswith("42") or (error.sqlstate or "").startswith("3F"):
         return StoreError("the database has no weir schema of this version; run `mcp-weir db migrate`")
     said = mask(str(error)).strip().splitlines() or [type(error).__name__]
