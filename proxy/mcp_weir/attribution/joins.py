@@ -7,7 +7,7 @@ Negative verdicts wait for the watermark: the wall time before which everything 
 import dataclasses
 import heapq
 import uuid
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 
 from mcp_weir.attribution.asked import AskedIndex
 from mcp_weir.attribution.operations import HandedOut, Operations, handed_out, looks_for
@@ -46,6 +46,7 @@ class Joiner:
         self.exchanges: dict[ExchangeId, ExchangeState] = {}
         self.operations = Operations()
         self.clients: OrderedDict[uuid.UUID, Identity] = OrderedDict()
+        self.introduced: deque[uuid.UUID] = deque(maxlen=_CLIENTS_KNOWN)  # for whoever keeps what depends on it
         self._idle_window_us = idle_window_us
         self._asked = AskedIndex()
         self._by_stream: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
@@ -132,6 +133,7 @@ class Joiner:
         """Who the client of a transport session is: its rows say so too."""
         self.clients[session] = Identity(name=client.name, version=client.version)  # its capabilities may be long
         self.clients.move_to_end(session)
+        self.introduced.append(session)
         if len(self.clients) > _CLIENTS_KNOWN:
             self.clients.popitem(last=False)
 

@@ -7,6 +7,7 @@ exchange. A session is what the server accepted: never one that only a 4xx answe
 
 import dataclasses
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mcp_weir.attribution.state import ExchangeState
@@ -69,6 +70,18 @@ class SessionDelta:
         self.tokens_out += row.tokens_out or 0
         if self.era == "unknown":
             self.era = row.era
+
+    def add(self, last_seen_at: datetime, counts: Sequence[int]) -> None:
+        """Add several rows: requests, tool calls, calls, errors, bytes and tokens in and out."""
+        self.last_seen_at = max(self.last_seen_at, last_seen_at)
+        self.request_count += counts[0]
+        self.tool_call_count += counts[1]
+        self.call_count += counts[2]
+        self.error_count += counts[3]
+        self.request_bytes += counts[4]
+        self.response_bytes += counts[5]
+        self.tokens_in += counts[6]
+        self.tokens_out += counts[7]
 
     def introduce(self, state: ExchangeState) -> None:
         """Take what this exchange says of client, server and network, where it is the earliest to say so."""

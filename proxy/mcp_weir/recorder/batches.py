@@ -25,7 +25,7 @@ def fill(batch: Batch, settled: Settled) -> None:
         if row.session_key is None:
             _queue(batch, row, state)
         elif row.direction == "server" or accepted(state):
-            _session(batch, row.session_key, state).count(row)
+            session_delta(batch, row.session_key, state).count(row)
         else:  # a 4xx begins no session and introduces nobody; it counts in one that is there
             batch.refused.setdefault(row.session_key, begin(state, row.session_key)).count(row)
     for state in settled.ended:
@@ -33,7 +33,7 @@ def fill(batch: Batch, settled: Settled) -> None:
         if end is not None:
             batch.ends.append(end)
         if state.session is not None and accepted(state):
-            _session(batch, state.session, state)
+            session_delta(batch, state.session, state)
         _stream(batch, state)
     for (stream, number), state in settled.open.items():
         batch.open[stream, number] = state
@@ -49,7 +49,8 @@ def fill(batch: Batch, settled: Settled) -> None:
     batch.waits.posted, batch.waits.handed, batch.waits.claims = settled.posted, settled.handed, settled.claims
 
 
-def _session(batch: Batch, key: uuid.UUID, state: ExchangeState) -> SessionDelta:
+def session_delta(batch: Batch, key: uuid.UUID, state: ExchangeState) -> SessionDelta:
+    """What the batch adds to a session that this accepted exchange spoke in."""
     delta = batch.sessions.get(key)
     if delta is None:
         delta = batch.sessions[key] = begin(state, key)

@@ -13,7 +13,7 @@ from mcp_weir.spool.counters import CountsReader, MinuteCounts
 from mcp_weir.spool.writer import DROPPED
 from mcp_weir.traffic.facts import Line, Opened
 
-_US_PER_MINUTE = 60_000_000
+MINUTE_US = 60_000_000
 
 
 class Coverage:
@@ -42,7 +42,7 @@ def count_stored(batch: Batch, settled: Settled) -> None:
     """Exchanges that ended in this batch are stored, unless their worker had to drop a part of them."""
     for state in settled.ended:
         if state.closed is None or DROPPED not in state.closed.flags:
-            _entry(batch, state.origin, state.opened.wall_us // _US_PER_MINUTE).stored += 1
+            entry(batch, state.origin, state.opened.wall_us // MINUTE_US).stored += 1
 
 
 def count_quarantined(batch: Batch, bad: list[Row], settled: Settled) -> None:
@@ -53,26 +53,27 @@ def count_quarantined(batch: Batch, bad: list[Row], settled: Settled) -> None:
         if row.request_key in keys:
             exchanges[state.origin.stream, state.opened.exchange] = state
     for state in exchanges.values():
-        entry = _entry(batch, state.origin, state.opened.wall_us // _US_PER_MINUTE)
-        entry.stored -= 1
-        entry.quarantined += 1
+        found = entry(batch, state.origin, state.opened.wall_us // MINUTE_US)
+        found.stored -= 1
+        found.quarantined += 1
 
 
 def count_condemned(batch: Batch, origin: Origin, line: Line) -> None:
     """A line that could not be read into the joins: its exchange is quarantined where the line says when it opened."""
     opened = line[0]
     if isinstance(opened, Opened):
-        _entry(batch, origin, opened.wall_us // _US_PER_MINUTE).quarantined += 1
+        entry(batch, origin, opened.wall_us // MINUTE_US).quarantined += 1
 
 
 def _say(batch: Batch, origin: Origin, minute: int, counts: MinuteCounts) -> None:
-    entry = _entry(batch, origin, minute)
-    entry.seen, entry.spooled, entry.dropped = counts.seen, counts.spooled, dict(counts.dropped)
+    found = entry(batch, origin, minute)
+    found.seen, found.spooled, found.dropped = counts.seen, counts.spooled, dict(counts.dropped)
 
 
-def _entry(batch: Batch, origin: Origin, minute: int) -> CoverageRow:
-    at: datetime = wall(minute * _US_PER_MINUTE)
-    entry = batch.coverage.get((origin.stream, at))
-    if entry is None:
-        entry = batch.coverage[origin.stream, at] = CoverageRow(origin.stream, at, origin.service, origin.instance)
-    return entry
+def entry(batch: Batch, origin: Origin, minute: int) -> CoverageRow:
+    """What the batch says of this Unix minute of a worker's life."""
+    at: datetime = wall(minute * MINUTE_US)
+    found = batch.coverage.get((origin.stream, at))
+    if found is None:
+        found = batch.coverage[origin.stream, at] = CoverageRow(origin.stream, at, origin.service, origin.instance)
+    return found

@@ -98,7 +98,7 @@ class Recorder:
                 return False
             intake.write(batch)
         except Exception as error:
-            if not _is_the_databases(error) and intake.position is not None:
+            if not _is_the_databases(error):
                 self._suspect(intake.position, error)
             raise
         self._settle_down(intake, batch)
@@ -112,9 +112,9 @@ class Recorder:
             except Exception as error:  # part of the recorder loop's guard: best effort means that nothing else fails
                 log.warning("recorder.sink_failed", sink=type(sink).__name__, error=type(error).__name__)
 
-    def _suspect(self, position: tuple[object, int], error: Exception) -> None:
+    def _suspect(self, position: tuple[object, int] | None, error: Exception) -> None:
         """A line that we cannot digest: find it by ever smaller batches, then leave it to quarantine."""
-        if self._caution >= Intake.SINGLE:
+        if self._caution >= Intake.SINGLE and position is not None:
             self._condemned.add(position)
             self._caution = 0
         else:
@@ -128,10 +128,11 @@ class Recorder:
         if batch is None:
             self._say(lag_bytes=lag, behind_since_s=behind if lag > 0 and intake.busy else None)
             return
-        old = self.state
+        old, quick = self.state, len(batch.packed.rows)
         self._say(
-            rows=old.rows + len(batch.rows), lines=old.lines + intake.lines, batches=old.batches + 1,
-            quarantined=old.quarantined + len(batch.quarantine), damaged_lines=old.damaged_lines + intake.damaged,
+            rows=old.rows + len(batch.rows) + quick, quick=old.quick + quick, lines=old.lines + intake.lines,
+            batches=old.batches + 1, quarantined=old.quarantined + len(batch.quarantine),
+            damaged_lines=old.damaged_lines + intake.damaged,
             torn_bytes=old.torn_bytes + intake.torn_bytes, lag_bytes=lag, behind_since_s=behind if lag > 0 else None,
             committed_at=datetime.now(UTC), watermark=intake.watermark, streams=intake.streams,
             strange=intake.strange,

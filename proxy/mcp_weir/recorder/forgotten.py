@@ -35,6 +35,10 @@ class Forgotten:
             if self.covers(state):
                 scrub(state)
 
+    def names(self, subject: uuid.UUID | bytes) -> bool:
+        """Somebody asked for this session or principal to be forgotten, at whatever time."""
+        return bool(self.newest) and (subject in self._sessions or subject in self._principals)
+
     def covers(self, state: ExchangeState) -> bool:
         """This exchange is a forgotten subject's, from before it asked."""
         at = self._sessions.get(state.session) if state.session is not None else None

@@ -16,12 +16,13 @@ from mcp_weir.recorder import coverage
 from mcp_weir.recorder.batches import fill
 from mcp_weir.recorder.forgotten import Forgotten
 from mcp_weir.recorder.meeting import Meeting
+from mcp_weir.recorder.quick import Quick
 from mcp_weir.recorder.rollups import roll_up
 from mcp_weir.recorder.tail import Reading, Tail
 from mcp_weir.sinks.batch import Batch, Quarantined
 from mcp_weir.sinks.postgres import Poisoned, PostgresSink, load_offsets, quarantined
 from mcp_weir.sinks.waiting import Mark, load_marks, load_open
-from mcp_weir.spool.reader import remove_stream
+from mcp_weir.spool.reader import Take, remove_stream
 from mcp_weir.spool.segment import SegmentHeader, seal
 from mcp_weir.traffic.facts import Heartbeat, Line, Opened
 
@@ -30,6 +31,10 @@ _READ_LINES = 8192
 _HOUSEKEEPING_S = 5.0
 _POISON_ROUNDS = 4
 log = structlog.get_logger()
+
+
+class NotPlain(Exception):
+    """What had come the quick way is refused by Postgres: nothing was written."""
 
 
 class Intake:
@@ -51,6 +56,7 @@ class Intake:
         self._forgotten = Forgotten(conn)
         sink.tombstone = self._forgotten.newest
         self._tail, self._joiner = Tail(root), Joiner(int(idle_window.total_seconds() * 1e6))
+        self._quick = Quick(sink.packer, self._joiner, self._forgotten)
         self._meeting = Meeting(conn, sink.recorder, self._joiner, idle_window)
         self._coverage = coverage.Coverage(root)
         self._loaded: set[uuid.UUID] = set()
@@ -76,9 +82,14 @@ class Intake:
         """Read on and join; None when there is nothing worth a transaction. `caution` makes batches smaller."""
         self._meet()
         limit = 1 if caution >= self.SINGLE else _READ_LINES >> 3 * caution
-        reading = self._reading = self._tail.read(_READ_BYTES, limit)
+        self.position = None
+        quick = not (caution or self._condemned)  # where a line breaks something, each goes its own, general way
+        if quick:
+            self._quick.begin()
+        reading = self._reading = self._tail.read(_READ_BYTES, limit, self._taker if quick else None)
         batch = Batch(advances=reading.advances, buried=[header.stream for header in reading.buried])
         self._take(reading, batch)
+        self._quick.harvest(batch)
         housekeeping = time.monotonic() >= self._next_housekeeping
         if housekeeping:
             self._housekeep(batch)
@@ -99,7 +110,7 @@ class Intake:
     def write(self, batch: Batch) -> None:
         """Commit the batch, without what Postgres refuses of it: that goes to quarantine."""
         for _ in range(_POISON_ROUNDS):
-            batch.rollups = roll_up(batch.rows)
+            batch.rollups = roll_up(batch.rows, batch.packed)
             try:
                 self._sink.write(batch)
                 break
@@ -111,8 +122,12 @@ class Intake:
         self._meeting.settle(bool(batch.queue))
         for stream in batch.buried:
             self._coverage.forget(stream)
+            self._quick.forget(stream)
             self._heard.pop(stream, None)
         self.quiet_lines += self.lines
+
+    def _taker(self, header: SegmentHeader) -> Take:
+        return self._quick.way(_origin(header))
 
     def _meet(self) -> None:
         """Ask the ledger about segments that are new to us, and take up what their streams left open."""
@@ -128,7 +143,7 @@ class Intake:
         self._loaded |= streams
 
     def _take(self, reading: Reading, batch: Batch) -> None:
-        self.busy, self.lines = False, len(reading.lines)
+        self.busy, self.lines = bool(reading.taken), len(reading.lines) + reading.taken
         self.damaged, self.torn_bytes = len(reading.damaged), reading.torn_bytes
         origins: dict[uuid.UUID, Origin] = {}
         for header, at, line in reading.lines:
@@ -186,6 +201,8 @@ class Intake:
             log.info("recorder.empty_stream", stream=str(stream), removed=removed)
 
     def _set_aside(self, batch: Batch, found: list[tuple[object, str]]) -> None:
+        if any(isinstance(item, bytes) for item, _ in found):
+            raise NotPlain("a packed row is refused: read again, the general way")
         bad_rows = [item for item, _ in found if isinstance(item, Row)]
         bad = {id(item) for item, _ in found}
         batch.rows = [row for row in batch.rows if id(row) not in bad]

@@ -7,27 +7,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 
-from mcp_weir.attribution.verdicts import Row
+from mcp_weir.attribution.verdicts import Row, wall
 from mcp_weir.sinks.batch import (
     CLIENT_MAX,
     METHOD_MAX,
     TARGET_MAX,
     Counts,
     FacetKey,
+    Failure,
     LatencyKey,
+    Packed,
     Rollups,
     TotalKey,
     WideKey,
 )
 from mcp_weir.sinks.copying import NO_BUCKET, latency_bucket
 
+_MINUTE_US = 60_000_000
 K = TypeVar("K", WideKey, TotalKey, FacetKey, LatencyKey)
 
 
-def roll_up(rows: Iterable[Row]) -> Rollups:
+def roll_up(rows: Iterable[Row], packed: Packed) -> Rollups:
     """The sums over these rows."""
-    minutes: dict[WideKey, Counts] = {}
-    failed = []
+    minutes = _minutes(packed)
+    failed = list(packed.failed)
     for row in rows:
         key = (row.started_at.replace(second=0, microsecond=0), row.service, row.direction,
                (row.method or "")[:METHOD_MAX], (row.target or "")[:TARGET_MAX], (row.client_label or "")[:CLIENT_MAX],
@@ -43,7 +46,7 @@ def roll_up(rows: Iterable[Row]) -> Rollups:
         counts[4] += row.tokens_in or 0
         counts[5] += row.tokens_out or 0
         if row.outcome != "ok":
-            failed.append(row)
+            failed.append(_failure(row))
     hours = _coarser(minutes, {"minute": 0})
     days = _coarser(hours, {"minute": 0, "hour": 0})
     wide = {"minute": minutes, "hour": hours, "day": days}
@@ -51,6 +54,21 @@ def roll_up(rows: Iterable[Row]) -> Rollups:
     for grain in ("hour", "day"):
         rolled.facets[grain], rolled.latencies[grain] = _facets(wide[grain])
     return rolled
+
+
+def _minutes(packed: Packed) -> dict[WideKey, Counts]:
+    minutes: dict[WideKey, Counts] = {}
+    for (minute, kind, label, bucket), counts in packed.sums.items():
+        key = (wall(minute * _MINUTE_US), kind.service, "client", kind.method[:METHOD_MAX], kind.target[:TARGET_MAX],
+               (label or "")[:CLIENT_MAX], kind.outcome, bucket)
+        _add(minutes, key, counts)
+    return minutes
+
+
+def _failure(row: Row) -> Failure:
+    return (row.started_at, row.service, (row.method or "")[:METHOD_MAX], (row.target or "")[:TARGET_MAX],
+            (row.client_label or "")[:CLIENT_MAX], row.outcome, row.http_status or 0, row.error_code or 0,
+            row.error_message, row.request_key)
 
 
 def _coarser(finer: dict[WideKey, Counts], at: dict[str, int]) -> dict[WideKey, Counts]:

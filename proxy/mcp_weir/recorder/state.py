@@ -14,6 +14,7 @@ class State:
     last_error: str | None = None  # masked; None while all is well
     schema_problem: str | None = None  # nothing can be written until an operator mends this
     rows: int = 0
+    quick: int = 0  # of the rows, those that needed no joins
     lines: int = 0
     batches: int = 0
     quarantined: int = 0

@@ -3,15 +3,16 @@
 import dataclasses
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mcp_weir.sinks.batch import Advance
-from mcp_weir.spool.reader import Chunk, Index, Segment, remove_stream, stream_is_live
+from mcp_weir.spool.reader import Chunk, Index, Segment, Take, remove_stream, stream_is_live
 from mcp_weir.spool.segment import SegmentHeader
 from mcp_weir.traffic.facts import Line
 
 _LOOK_EVERY_S = 0.25
+Taker = Callable[[SegmentHeader], Take]
 
 
 @dataclasses.dataclass(slots=True)
@@ -23,6 +24,13 @@ class Reading:
     advances: list[Advance] = dataclasses.field(default_factory=list)
     buried: list[SegmentHeader] = dataclasses.field(default_factory=list)  # streams that are dead and read to the end
     torn_bytes: int = 0
+    taken: int = 0  # lines that were not kept, for somebody took them
+    left_bytes: int = 0  # of the limits
+    left_lines: int = 0
+
+    def full(self) -> bool:
+        """The limits are reached."""
+        return self.left_bytes <= 0 or self.left_lines <= 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -41,6 +49,7 @@ class Tail:
         self._finished: set[uuid.UUID] = set()  # streams buried and committed, their folders perhaps still there
         self._next_look = 0.0
         self._turn = 0
+        self._taker: Taker | None = None
 
     def look(self) -> list[Segment]:
         """List the spool again if it is time; returns the segments whose position has to be asked for."""
@@ -59,16 +68,19 @@ class Tail:
             offset, done = ledger.get(segment.header.segment, (0, False))
             self._cursors[segment.header.segment] = _Cursor(offset, done)
 
-    def read(self, limit_bytes: int, limit_lines: int) -> Reading:
-        """The next lines of every stream, within these limits; a stream's segments strictly in order."""
-        reading = Reading()
-        left = [limit_bytes, limit_lines]
+    def read(self, limit_bytes: int, limit_lines: int, taker: Taker | None = None) -> Reading:
+        """The next lines of every stream, within these limits; a stream's segments strictly in order.
+
+        `taker` gives each segment's lines to somebody who takes what he can; the others are in the reading.
+        """
+        reading = Reading(left_bytes=limit_bytes, left_lines=limit_lines)
+        self._taker = taker
         streams = list(self.index.streams.items())
         self._turn = (self._turn + 1) % max(1, len(streams))  # under a backlog everyone is first in turn
         for stream, segments in streams[self._turn:] + streams[:self._turn]:
-            if left[0] <= 0 or left[1] <= 0:
+            if reading.full():
                 break
-            self._read_stream(stream, segments, reading, left)
+            self._read_stream(stream, segments, reading)
         return reading
 
     def committed(self, reading: Reading) -> None:
@@ -106,14 +118,14 @@ class Tail:
         cursor = self._cursors.get(segment.header.segment)
         return cursor is not None and cursor.done
 
-    def _read_stream(self, stream: uuid.UUID, segments: list[Segment], reading: Reading, left: list[int]) -> None:
+    def _read_stream(self, stream: uuid.UUID, segments: list[Segment], reading: Reading) -> None:
         if stream in self._finished:
             return
         position = 0
         while position < len(segments):
             segment = segments[position]
             try:
-                if not self._is_done(segment) and not self._read_segment(segment, reading, left):
+                if not self._is_done(segment) and not self._read_segment(segment, reading):
                     return
             except OSError as error:  # a bad disk holds up this stream and no other
                 self.index.strange[segment.path] = f"unreadable: {error.strerror}"
@@ -130,29 +142,28 @@ class Tail:
         self.index.streams[stream] = before + later
         return self.index.streams[stream]
 
-    def _read_segment(self, segment: Segment, reading: Reading, left: list[int]) -> bool:
+    def _read_segment(self, segment: Segment, reading: Reading) -> bool:
         """True when the segment is read to its end and no more will come."""
         cursor = self._cursors.get(segment.header.segment)
-        if cursor is None or left[0] <= 0 or left[1] <= 0:
+        if cursor is None or reading.full():
             return False
         final = segment.is_final()
         size = segment.size()
         chunk = Chunk([], cursor.offset, 0, [])
         if size > cursor.offset:
-            chunk = segment.read(cursor.offset, left[0], left[1])
-        ended = final and chunk.end_offset + chunk.torn >= size and _whole(chunk, left[1])
+            take = self._taker(segment.header) if self._taker is not None else None
+            chunk = segment.read(cursor.offset, reading.left_bytes, reading.left_lines, take)
+        # read to the end of the file, and not to a limit
+        ended = final and chunk.end_offset + chunk.torn >= size and len(chunk) < reading.left_lines
         if ended or chunk.end_offset != cursor.offset:
             header = segment.header
             reading.lines += [(header, at, line) for at, line in chunk.lines]
             reading.damaged += [(header, raw) for _, raw in chunk.damaged]
             reading.advances.append(Advance(header.segment, header.stream, cursor.offset, chunk.end_offset, ended))
-        left[0] -= chunk.end_offset - cursor.offset
-        left[1] -= len(chunk.lines) + len(chunk.damaged)
+        reading.taken += chunk.taken
+        reading.left_bytes -= chunk.end_offset - cursor.offset
+        reading.left_lines -= len(chunk)
         if ended:
             reading.torn_bytes += chunk.torn
         return ended
 
-
-def _whole(chunk: Chunk, limit_lines: int) -> bool:
-    """The reading stopped at the end of the file, and not at its limit."""
-    return len(chunk.lines) + len(chunk.damaged) < limit_lines

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
 from mcp_weir.attribution.state import ExchangeId, ExchangeState
-from mcp_weir.attribution.verdicts import Row
+from mcp_weir.attribution.verdicts import Row, wall
 from mcp_weir.sinks.settler import ToDerive
 from mcp_weir.sinks.waiting import Waits
+from mcp_weir.traffic.whole import Whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +86,61 @@ LatencyKey = tuple[str, str, datetime, str, int]
 Counts = list[int]  # requests, duration_us, request_bytes, response_bytes, tokens_in, tokens_out
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """What requests of one kind have in common: method, target and how they ended. Compared by identity."""
+
+    service: str
+    method: str
+    target: str
+    outcome: str
+    http_status: int | None
+    error_code: int | None
+    error_message: str | None
+    is_tool: bool
+    is_call: bool
+    is_error: bool
+    packed: bytes  # their part of a packed row
+
+
+PackedKey = tuple[int, Kind, str | None, int]  # Unix minute, kind, client's label, latency bucket
+Failure = tuple[datetime, str, str, str, str, str, int, int, str | None, uuid.UUID]
+
+
+@dataclasses.dataclass(slots=True)
+class Packed:
+    """Rows of clients' requests that came the quick way, packed, and what they add up to."""
+
+    rows: list[bytes] = dataclasses.field(default_factory=list)
+    queue: list[bytes] = dataclasses.field(default_factory=list)  # for weir.derived_queue
+    sums: dict[PackedKey, Counts] = dataclasses.field(default_factory=dict)
+    took_us: dict[Kind, list[int]] = dataclasses.field(default_factory=dict)
+    failed: list[Failure] = dataclasses.field(default_factory=list)
+
+    def minutes(self) -> set[datetime]:
+        """When the rows began, in minutes."""
+        return {wall(minute * 60_000_000) for minute in {at[0] for at in self.sums}}
+
+    def count(self, at: PackedKey, line: Whole) -> None:
+        """Add a row."""
+        _, request, answer, _ = line
+        took_us = answer.at_us
+        sums = self.sums.get(at)
+        if sums is None:
+            sums = self.sums[at] = [0, 0, 0, 0, 0, 0]
+        sums[0] += 1
+        sums[1] += took_us
+        sums[2] += request.size
+        sums[3] += answer.size
+        sums[4] += request.tokens_in or 0
+        sums[5] += answer.tokens_out or 0
+        kind = at[1]
+        took = self.took_us.get(kind)
+        if took is None:
+            took = self.took_us[kind] = []
+        took.append(took_us)
+
+
 @dataclasses.dataclass(slots=True)
 class Rollups:
     """Sums over rows by grain (minute, hour, day), as the tables rollup_*, total_*, facet_*, latency_* keep them."""
@@ -93,7 +149,7 @@ class Rollups:
     total: dict[str, dict[TotalKey, Counts]] = dataclasses.field(default_factory=dict)
     facets: dict[str, dict[FacetKey, Counts]] = dataclasses.field(default_factory=dict)  # counts: and timed, second
     latencies: dict[str, dict[LatencyKey, Counts]] = dataclasses.field(default_factory=dict)  # counts: calls
-    failed: list[Row] = dataclasses.field(default_factory=list)  # not ok: SQL says which of them are errors
+    failed: list[Failure] = dataclasses.field(default_factory=list)  # not ok: SQL says which of them are errors
 
 
 @dataclasses.dataclass(slots=True)
@@ -102,6 +158,7 @@ class Batch:
 
     advances: list[Advance] = dataclasses.field(default_factory=list)
     rows: list[Row] = dataclasses.field(default_factory=list)
+    packed: Packed = dataclasses.field(default_factory=Packed)
     rollups: Rollups = dataclasses.field(default_factory=Rollups)
     queue: list[ToDerive] = dataclasses.field(default_factory=list)
     sessions: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)

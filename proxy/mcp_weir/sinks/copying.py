@@ -61,18 +61,21 @@ def latency_bucket(duration_ms: float | None) -> int:
     return max(NO_BUCKET + 1, math.ceil(math.log2(duration_ms) * 8) - 1)
 
 
-def _pack_jsonb(text: str) -> bytes:
+def pack_jsonb(text: str) -> bytes:
+    """A jsonb, given as JSON text, as binary COPY takes it."""
     return b"\x01" + text.encode()
 
 
 @lru_cache(maxsize=65_536)
-def _pack_inet(text: str) -> bytes:
+def pack_inet(text: str) -> bytes:
+    """An inet as binary COPY takes it. Raises ValueError."""
     address = ipaddress.ip_interface(text)
     family = _INET if address.version == 4 else _INET6
     return struct.pack("!4B", family, address.network.prefixlen, 0, len(address.packed)) + address.packed
 
 
-def _pack_texts(texts: list[str]) -> bytes:
+def pack_texts(texts: list[str]) -> bytes:
+    """A text[] as binary COPY takes it."""
     return _pack_text_tuple(tuple(texts))
 
 
@@ -85,7 +88,7 @@ def _pack_text_tuple(texts: tuple[str, ...]) -> bytes:
     return head + b"".join(struct.pack("!i", len(item)) + item for item in items)
 
 
-_PACKERS: dict[str, Callable[[Any], bytes]] = {"jsonb": _pack_jsonb, "inet": _pack_inet, "text[]": _pack_texts}
+_PACKERS: dict[str, Callable[[Any], bytes]] = {"jsonb": pack_jsonb, "inet": pack_inet, "text[]": pack_texts}
 
 
 def column_types(conn: psycopg.Connection[Any], table: str) -> dict[str, str]:

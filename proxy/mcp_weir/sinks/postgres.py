@@ -13,8 +13,8 @@ import psycopg
 from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
 from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import COLUMNS, Row
-from mcp_weir.sinks import poison, sessions, settler, waiting
-from mcp_weir.sinks.batch import CLIENT_MAX, METHOD_MAX, TARGET_MAX, Advance, Batch, Quarantined
+from mcp_weir.sinks import arrays, packing, poison, sessions, settler, waiting
+from mcp_weir.sinks.batch import Advance, Batch, Packed, Quarantined
 from mcp_weir.sinks.copying import Columns, More, column_types, latency_bucket
 from mcp_weir.store.queries import sql
 
@@ -42,7 +42,9 @@ class PostgresSink:
         self.tombstone = 0  # the newest one that the caller knows
         self._conn = conn
         self._partitions: set[date] = set()
-        self._rows = Columns(COLUMNS, column_types(conn, "weir.request_rows"))
+        arrays.register(conn)
+        types = column_types(conn, "weir.request_rows")
+        self._rows, self.packer = Columns(COLUMNS, types), packing.RowPacker(types)
         self._pending = Columns(COLUMNS, column_types(conn, "weir.pending_requests"))
         self._upsert_sessions = sessions.upsert(column_types(conn, "weir.session_rows"))
 
@@ -90,11 +92,13 @@ class PostgresSink:
     def _parts(self, batch: Batch) -> list[tuple[list[Any], Write]]:
         """What can be refused: items, and how to write any number of them. In an order that locks in key order."""
         return [
+            (batch.packed.rows, lambda rows: self._copy_packed(rows, batch.packed)),
             (batch.rows, self._copy_rows),
             (list(batch.sessions.values()), self._session_rows),
             (list(batch.refused.values()), lambda deltas: self._unnest("add_refused", map(_refused, deltas))),
             (_first_ends(batch.ends), self._note_ends),
             (sorted(batch.sessions.keys() | {end.session_key for end in batch.ends}), self._apply_ends),
+            (batch.packed.queue, self._queue_packed),
             (batch.queue, lambda rows: settler.enqueue(self._conn, rows)),
             (list((batch.gone | set(batch.open)) - batch.fresh), self._clear_pending),
             (list(batch.open.items()), self._open),
@@ -105,18 +109,30 @@ class PostgresSink:
             (_sums(batch.rollups.latencies), lambda sums: self._rollups("add_latency", sums)),
             (_sums(batch.rollups.wide), lambda sums: self._rollups("add_rollup", sums)),
             (_sums(batch.rollups.total), lambda sums: self._rollups("add_total", sums)),
-            (batch.rollups.failed, lambda rows: self._unnest("add_errors", map(_failure, rows))),
+            (batch.rollups.failed, lambda rows: self._unnest("add_errors", rows)),
         ]
 
-    def _copy_rows(self, rows: list[Row]) -> None:
-        for day in {row.started_at.date() for row in rows} - self._partitions:
+    def _copy_packed(self, rows: list[bytes], packed: Packed) -> None:
+        self._partition({at.date() for at in packed.minutes()})
+        with self._conn.cursor() as cur:
+            packing.copy(cur, "weir.request_rows", self.packer.NAMES, rows)
+
+    def _queue_packed(self, rows: list[bytes]) -> None:
+        with self._conn.cursor() as cur:
+            packing.copy(cur, "weir.derived_queue", packing.QUEUED, rows)
+
+    def _partition(self, days: set[date]) -> None:
+        for day in days - self._partitions:
             self._conn.execute("SELECT weir.ensure_partition(%s)", (day,))
             self._partitions.add(day)
+
+    def _copy_rows(self, rows: list[Row]) -> None:
+        self._partition({row.started_at.date() for row in rows})
         with self._conn.cursor() as cur:
             self._rows.copy(cur, "weir.request_rows", rows, _LATENCY)
 
     def _session_rows(self, deltas: list[Any]) -> None:
-        self._conn.execute(self._upsert_sessions, sessions.arrays(deltas))
+        self._conn.execute(self._upsert_sessions, arrays.columns(self._upsert_sessions, map(sessions.values, deltas)))
 
     def _note_ends(self, ends: list[Any]) -> None:
         self._unnest("note_ends", map(dataclasses.astuple, ends))
@@ -125,13 +141,10 @@ class PostgresSink:
         self._conn.execute(sql("apply_ends"), (keys,))
 
     def _clear_pending(self, idents: list[ExchangeId]) -> None:
-        columns = _columns(idents)
         for table in ("pending_requests", "open_exchanges"):
-            self._conn.execute(
-                f"DELETE FROM weir.{table} t USING unnest(%s::uuid[], %s::bigint[]) AS f (stream, exchange)"
-                " WHERE t.stream = f.stream AND t.exchange = f.exchange".encode(),
-                columns,
-            )
+            query = (f"DELETE FROM weir.{table} t USING unnest(%s::uuid[], %s::bigint[]) AS f (stream, exchange)"
+                     " WHERE t.stream = f.stream AND t.exchange = f.exchange").encode()
+            self._conn.execute(query, arrays.columns(query, idents))
 
     def _open(self, states: list[tuple[ExchangeId, ExchangeState]]) -> None:
         rows = [
@@ -175,15 +188,16 @@ class PostgresSink:
         )
 
     def _unnest(self, query: str, rows: Iterable[Sequence[object]], grain: str = "") -> None:
-        columns = _columns(rows)
+        text = sql(query, grain)
+        columns = arrays.columns(text, rows)
         if columns:
-            self._conn.execute(sql(query, grain), columns)
+            self._conn.execute(text, columns)
 
     def _unnest_into(self, table: str, types: Sequence[str], rows: list[Any]) -> None:
         if rows:
-            arrays = ", ".join(f"%s::{kind}[]" for kind in types)
-            query = f"INSERT INTO {table} SELECT * FROM unnest({arrays}) ORDER BY 1 ON CONFLICT DO NOTHING"
-            self._conn.execute(query.encode(), _columns(rows))
+            casts = ", ".join(f"%s::{kind}[]" for kind in types)
+            query = f"INSERT INTO {table} SELECT * FROM unnest({casts}) ORDER BY 1 ON CONFLICT DO NOTHING".encode()
+            self._conn.execute(query, arrays.columns(query, rows))
 
 
 def quarantined(item: object, reason: str) -> Quarantined | None:
@@ -208,10 +222,6 @@ def _jsonable(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 def _sums(by_grain: dict[str, Any]) -> list[tuple[str, tuple[Any, ...], list[int]]]:
     return [(grain, key, counts) for grain, sums in by_grain.items() for key, counts in sums.items()]
 
@@ -219,12 +229,6 @@ def _sums(by_grain: dict[str, Any]) -> list[tuple[str, tuple[Any, ...], list[int
 def _refused(delta: SessionDelta) -> tuple[object, ...]:
     return (delta.session_key, delta.request_count, delta.tool_call_count, delta.call_count, delta.error_count,
             delta.request_bytes, delta.response_bytes, delta.tokens_in, delta.tokens_out)
-
-
-def _failure(row: Row) -> tuple[object, ...]:
-    return (row.started_at, row.service, (row.method or "")[:METHOD_MAX], (row.target or "")[:TARGET_MAX],
-            (row.client_label or "")[:CLIENT_MAX], row.outcome, row.http_status or 0, row.error_code or 0,
-            row.error_message, row.request_key)
 
 
 def load_offsets(conn: psycopg.Connection, segments: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, bool]]:

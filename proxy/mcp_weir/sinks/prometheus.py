@@ -6,12 +6,12 @@ or a request id. The histogram's name and buckets: OpenTelemetry semantic conven
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from mcp_weir.attribution.verdicts import ERRORS, Row
-from mcp_weir.sinks.batch import Batch, CoverageRow
+from mcp_weir.sinks.batch import Batch, CoverageRow, Kind
 from mcp_weir.sinks.semconv import BUCKETS_S
 
 OTHER = "other"
@@ -47,6 +47,10 @@ class Metrics:
             for row in batch.rows:
                 if row.direction == "client" and row.method is not None:
                     self._add(row, row.method)
+            for kind, took_us in batch.packed.took_us.items():
+                self._add_quick(kind, took_us)
+            for (_, kind, _, _), counts in batch.packed.sums.items():
+                self._add_sums(self._name(kind.service, kind.method, kind.target), counts[2:])
             for entry in batch.coverage.values():
                 self._add_coverage(entry)
             self._quarantined += len(batch.quarantine)
@@ -57,21 +61,32 @@ class Metrics:
             return "".join(self._lines())
 
     def _add(self, row: Row, method: str) -> None:
-        name = self._name(row, method)
+        name = self._name(row.service, method, row.target or "")
         self._requests[name, row.outcome] = self._requests.get((name, row.outcome), 0) + 1
-        sums = self._sums.setdefault(name, [0, 0, 0, 0])
-        for at, value in enumerate((row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0)):
-            sums[at] += value
+        self._add_sums(name, (row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0))
         if row.duration_ms is not None:
-            kind = (name, row.outcome if row.outcome in ERRORS else "")
-            counts = self._durations.setdefault(kind, [0.0] * (len(BUCKETS_S) + 2))
-            counts[bisect_left(BUCKETS_S, row.duration_ms / 1000)] += 1
-            counts[-1] += row.duration_ms / 1000
+            self._add_durations(name, row.outcome, [row.duration_ms / 1000])
 
-    def _name(self, row: Row, method: str) -> Name:
-        service = row.service if row.service in self._services or len(self._services) < _SERVICES_MAX else OTHER
+    def _add_quick(self, kind: Kind, took_us: list[int]) -> None:
+        name = self._name(kind.service, kind.method, kind.target)
+        self._requests[name, kind.outcome] = self._requests.get((name, kind.outcome), 0) + len(took_us)
+        self._add_durations(name, kind.outcome, [us / 1_000_000 for us in took_us])
+
+    def _add_sums(self, name: Name, values: Sequence[int]) -> None:
+        sums = self._sums.setdefault(name, [0, 0, 0, 0])
+        for at, value in enumerate(values):
+            sums[at] += value
+
+    def _add_durations(self, name: Name, outcome: str, took_s: list[float]) -> None:
+        counts = self._durations.setdefault((name, outcome if outcome in ERRORS else ""), [0.0] * (len(BUCKETS_S) + 2))
+        for took in took_s:
+            counts[bisect_left(BUCKETS_S, took)] += 1
+        counts[-1] += sum(took_s)
+
+    def _name(self, service: str, method: str, target: str) -> Name:
+        service = service if service in self._services or len(self._services) < _SERVICES_MAX else OTHER
         self._services.add(service)
-        tool = (row.target or "") if method == "tools/call" else ""
+        tool = target if method == "tools/call" else ""
         name = (service, method[:_LABEL_MAX], tool[:_LABEL_MAX])
         if name in self._names:
             return name

@@ -8,7 +8,7 @@ longer than the watermark waits) has its scope derived again, from the last paus
 import dataclasses
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 
@@ -21,6 +21,7 @@ from mcp_weir.attribution.derived import Queued, Settlement, settle
 from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, asked_of, belongs, counted_of, lead_key
 from mcp_weir.attribution.ladder import BURST_US
 from mcp_weir.attribution.verdicts import wall
+from mcp_weir.sinks import arrays
 
 _ROWS_A_RUN = 10_000  # so that the drain never waits long
 _LOOK_BACK = timedelta(days=1)  # the farthest that a scope is derived again
@@ -173,10 +174,7 @@ class Settler:
         wanted = sorted({(q.lead_key, at) for q, at in rows if q.lead_key not in here})
         if not wanted:
             return {}
-        found = self._conn.execute(
-            "SELECT d.request_key, d.session_key FROM weir.derived_requests d JOIN"
-            " unnest(%s::uuid[], %s::timestamptz[]) AS w (request_key, started_at) USING (request_key, started_at)",
-            _columns(wanted))
+        found = self._conn.execute(_KNOWN, arrays.columns(_KNOWN, wanted))
         return dict(found.fetchall())
 
     def _again(
@@ -242,9 +240,9 @@ class Settler:
             (scope, wall(s.scope.frontier_us), msgspec.msgpack.encode(s.scope)) for scope, s in sorted(
                 settled, key=lambda pair: pair[0])])
 
-    def _unnest(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+    def _unnest(self, query: bytes, rows: Sequence[Sequence[object]]) -> None:
         if rows:
-            self._conn.execute(query.encode(), _columns(rows))
+            self._conn.execute(query, arrays.columns(query, rows))
 
 
 def forget_scopes(conn: psycopg.Connection) -> None:
@@ -257,33 +255,33 @@ def _session_row(c: Conversation, provisional: bool) -> tuple[object, ...]:
             wall(c.last_us), *(getattr(c.who, name) for name in _WHO), *c.counts)
 
 
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 def _us(at: datetime) -> int:
     return round(at.timestamp() * 1e6)
 
 
+_KNOWN = (
+    b"SELECT d.request_key, d.session_key FROM weir.derived_requests d JOIN unnest(%s::uuid[], %s::timestamptz[])"
+    b" AS w (request_key, started_at) USING (request_key, started_at)"
+)
 _MAP = (
-    "INSERT INTO weir.derived_requests AS d (request_key, started_at, session_key)"
-    " SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) ON CONFLICT (request_key, started_at)"
-    " DO UPDATE SET session_key = excluded.session_key WHERE d.session_key <> excluded.session_key"
+    b"INSERT INTO weir.derived_requests AS d (request_key, started_at, session_key)"
+    b" SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) ON CONFLICT (request_key, started_at)"
+    b" DO UPDATE SET session_key = excluded.session_key WHERE d.session_key <> excluded.session_key"
 )
 _SAY = (
     f"INSERT INTO weir.session_rows ({', '.join(_SESSION)}) SELECT * FROM unnest("
     + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _SESSION)
     + ") ON CONFLICT (session_key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _SESSION if name != "session_key")
-)
+).encode()
 _LATE = (
     f"UPDATE weir.session_rows s SET {', '.join(f'{name} = s.{name} + l.{name}' for name in COUNTED)} FROM ("
     f"SELECT key, {', '.join(f'sum({name})::bigint AS {name}' for name in COUNTED)} FROM unnest(%s::uuid[], "
     + ", ".join(["%s::bigint[]"] * len(COUNTED))
     + f") AS u (key, {', '.join(COUNTED)}) GROUP BY key) l WHERE s.session_key = l.key"
-)
+).encode()
 _KEEP = (
-    "INSERT INTO weir.derived_scopes (scope, frontier, state) SELECT * FROM unnest(%s::bytea[], %s::timestamptz[],"
-    " %s::bytea[]) ON CONFLICT (scope) DO UPDATE SET frontier = excluded.frontier, state = excluded.state,"
-    " updated_at = now()"
+    b"INSERT INTO weir.derived_scopes (scope, frontier, state) SELECT * FROM unnest(%s::bytea[], %s::timestamptz[],"
+    b" %s::bytea[]) ON CONFLICT (scope) DO UPDATE SET frontier = excluded.frontier, state = excluded.state,"
+    b" updated_at = now()"
 )

@@ -5,16 +5,18 @@ import fcntl
 import os
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from mcp_weir.spool.counters import pages, why_unread
-from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, unseal
+from mcp_weir.spool.segment import FORMAT, SUFFIX, SegmentHeader, seal, unseal
 from mcp_weir.traffic.facts import Fact, Line
 
 _HEADER_MAX = 64 * 1024
-_lines = msgspec.json.Decoder(list[Fact])
+Take = Callable[[bytes], bool]  # a payload, taken or left
+decode: Callable[[bytes], Line] = msgspec.json.Decoder(list[Fact]).decode
 
 
 class _Head(msgspec.Struct):
@@ -31,6 +33,10 @@ class Chunk:
     end_offset: int
     torn: int
     damaged: list[tuple[int, bytes]]
+    taken: int = 0  # lines that `take` took
+
+    def __len__(self) -> int:
+        return len(self.lines) + len(self.damaged) + self.taken
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,23 +57,17 @@ class Segment:
         """The lock is free: no more will be written. Ask before reading, else a last line can slip by."""
         return not _locked(self.path)
 
-    def read(self, offset: int, limit_bytes: int, limit_lines: int = 1 << 30) -> Chunk:
-        """Whole lines from `offset` (0: the beginning), about `limit_bytes` of them, at least one if there is one."""
+    def read(self, offset: int, limit_bytes: int, limit_lines: int = 1 << 30, take: Take | None = None) -> Chunk:
+        """Whole lines from `offset` (0: the beginning), about `limit_bytes` of them, at least one if there is one.
+
+        Each goes to `take` first, undecoded; what that leaves is among the lines.
+        """
         with self.path.open("rb") as file:
             file.seek(offset)
             data = file.read(limit_bytes)
             if data and b"\n" not in data:
                 data += file.readline()
-        lines: list[tuple[int, Line]] = []
-        damaged: list[tuple[int, bytes]] = []
-        position, start = offset, 0
-        while (end := data.find(b"\n", start)) >= 0 and len(lines) + len(damaged) < limit_lines:
-            raw = data[start:end]
-            if position > 0:  # the first line is the header
-                _decode(raw, position, lines, damaged)
-            start = end + 1
-            position = offset + start
-        return Chunk(lines, position, len(data) - start, damaged)
+        return _lines(data, offset, limit_lines, take)
 
 
 class Index:
@@ -162,16 +162,33 @@ def remove_stream(root: Path, stream: uuid.UUID) -> bool:
     return True
 
 
-def _decode(raw: bytes, position: int, lines: list[tuple[int, Line]], damaged: list[tuple[int, bytes]]) -> None:
-    payload = unseal(raw)
+def _lines(data: bytes, offset: int, limit: int, take: Take | None) -> Chunk:
+    lines: list[tuple[int, Line]] = []
+    damaged: list[tuple[int, bytes]] = []
+    position, taken = offset, 0
+    pieces = data.split(b"\n", limit)
+    for raw in pieces[:-1]:
+        if position > 0:  # the first line is the header
+            payload = unseal(raw)
+            if payload is None:
+                damaged.append((position, raw))
+            elif take is not None and take(payload):
+                taken += 1
+            else:
+                _decode(payload, position, lines, damaged)
+        position += len(raw) + 1
+    return Chunk(lines, position, len(data) - (position - offset), damaged, taken)
+
+
+def _decode(payload: bytes, position: int, lines: list[tuple[int, Line]], damaged: list[tuple[int, bytes]]) -> None:
     try:
-        line = None if payload is None else _lines.decode(payload)
+        line = decode(payload)
     except msgspec.DecodeError:
-        line = None
+        line = []
     if line:
         lines.append((position, line))
     else:
-        damaged.append((position, raw))
+        damaged.append((position, seal(payload)[:-1]))
 
 
 def _names(folder: Path) -> list[str]:

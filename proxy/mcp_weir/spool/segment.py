@@ -1,5 +1,6 @@
 """The form of a segment file: a header line, then lines of checksum, space, JSON, newline."""
 
+import binascii
 import uuid
 import zlib
 from pathlib import Path
@@ -49,4 +50,7 @@ def unseal(line: bytes) -> bytes | None:
     if len(line) < 10 or line[8:9] != b" ":
         return None
     payload = line[9:]
-    return payload if b"%08x" % zlib.crc32(payload) == line[:8] else None
+    try:
+        return payload if zlib.crc32(payload).to_bytes(4, "big") == binascii.unhexlify(line[:8]) else None
+    except binascii.Error:
+        return None

@@ -1,0 +1,101 @@
+"""What the quick way remembers of sessions and clients, and what a batch adds to them."""
+
+import uuid
+
+import msgspec
+
+from mcp_weir.attribution.evidence import Counted, asked_of, scope_of
+from mcp_weir.attribution.sessions import SessionDelta
+from mcp_weir.attribution.verdicts import Row, wall
+from mcp_weir.sinks.batch import Kind
+from mcp_weir.traffic.facts import Identity
+from mcp_weir.traffic.whole import PlainOpened, Whole
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Evidence(msgspec.Struct, array_like=True, gc=False):
+    """attribution.evidence.Asked, as it is written: the key as bytes, `who` packed already."""
+
+    key: bytes
+    at_us: int
+    lane: bytes
+    known: bool
+    handle: bytes | None
+    jsonrpc_id: str
+    begins: bool
+    connection: bytes | None
+    trace: str | None
+    who: msgspec.Raw
+
+
+class Who:
+    """A client as one kind of its requests shows it: what of their rows is the same."""
+
+    __slots__ = ("_handle", "_known", "_lane", "_packed_who", "_stream", "label", "packed", "plain", "scope")
+
+    def __init__(self, row: Row, packed: bytes, plain: bool) -> None:
+        asked = asked_of(row, 0)
+        self.packed, self.plain, self.label, self.scope = packed, plain, row.client_label, scope_of(row)
+        self._lane, self._known, self._handle = asked.lane, asked.known, asked.handle
+        self._packed_who = msgspec.Raw(_encode(asked.who))
+        self._stream = None if row.proxied else row.stream.bytes[:8]
+
+    def evidence(self, line: Whole, key: bytes) -> bytes:
+        """What attribution.evidence.asked_of() would say of this line's row, packed."""
+        opened, request = line[0], line[1]
+        connection = None
+        if self._stream is not None and opened.connection:
+            connection = self._stream + opened.connection.to_bytes(8, "big", signed=True)
+        return _encode(_Evidence(
+            key, opened.wall_us, self._lane, self._known, self._handle, request.jsonrpc_id, False, connection,
+            request.trace_id, self._packed_who))
+
+    def counts(self, line: Whole, kind: Kind) -> bytes:
+        """What attribution.evidence.counted_of() would say of this line's row, packed."""
+        opened, request, answer, closed = line
+        return _encode(Counted(opened.wall_us + closed.at_us, True, (
+            1, int(kind.is_tool), int(kind.is_call), int(kind.is_error), request.size, answer.size,
+            request.tokens_in or 0, answer.tokens_out or 0)))
+
+
+class Talk:
+    """A session, or (with key None) everybody who has none. `client` is None where it is not known."""
+
+    __slots__ = ("_counts", "_last_us", "client", "first", "key", "whos")
+
+    def __init__(self, key: uuid.UUID | None, client: Identity | None) -> None:
+        self.key, self.client = key, client
+        self.whos: dict[tuple[object, ...], Who] = {}
+        self.first: PlainOpened | None = None  # the earliest exchange of this batch
+        self._last_us = 0
+        self._counts = [0] * 8
+
+    def meet(self, opened: PlainOpened) -> None:
+        """An exchange that the server accepted."""
+        first, at_us = self.first, opened.wall_us
+        if first is None or (at_us, opened.exchange) < (first.wall_us, first.exchange):
+            self.first = opened
+        if at_us > self._last_us:
+            self._last_us = at_us
+
+    def count(self, line: Whole, kind: Kind) -> None:
+        """A row."""
+        opened, request, answer, _ = line
+        self.meet(opened)
+        counts = self._counts
+        counts[0] += 1
+        counts[1] += kind.is_tool
+        counts[2] += kind.is_call
+        counts[3] += kind.is_error
+        counts[4] += request.size
+        counts[5] += answer.size
+        counts[6] += request.tokens_in or 0
+        counts[7] += answer.tokens_out or 0
+
+    def add_to(self, delta: SessionDelta) -> None:
+        """Put the batch's counts into what is written of the session, and begin anew."""
+        delta.add(wall(self._last_us), self._counts)
+        if self._counts[0] and delta.era == "unknown":
+            delta.era = "legacy"
+        self.first, self._last_us, self._counts = None, 0, [0] * 8
