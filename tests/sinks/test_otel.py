@@ -259,6 +259,8 @@ def test_an_endpoint_that_is_none_is_said_before_anything_starts(said: dict[str,
 class Batches:
     """A sink that keeps what it was told."""
 
+    wants_rows = True
+
     def __init__(self) -> None:
         self.told: list[Batch] = []
 
@@ -274,4 +276,4 @@ def a_batch(database_url: str, tmp_path: Path) -> Batch:
     with recording(database_url, tmp_path, [kept]):
         wait(lambda: count(database_url, "request_rows") == 100)
     writer.close()
-    return Batch(rows=[row for batch in kept.told for row in batch.rows])
+    return Batch(rows=[row for batch in kept.told for row in (*batch.rows, *batch.packed.again)])

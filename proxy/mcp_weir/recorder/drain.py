@@ -76,7 +76,8 @@ class Recorder:
 
     def _serve(self, conn: psycopg.Connection, stop: threading.Event) -> None:
         migrate.migrate(conn)
-        intake = Intake(conn, PostgresSink(conn), self._root, self._idle_window, frozenset(self._condemned))
+        sink = PostgresSink(conn, keep_rows=any(sink.wants_rows for sink in self._sinks))
+        intake = Intake(conn, sink, self._root, self._idle_window, frozenset(self._condemned))
         self._say(connected=True, last_error=None, schema_problem=None)
         ends = float("inf")
         while True:

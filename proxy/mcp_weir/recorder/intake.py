@@ -56,7 +56,7 @@ class Intake:
         self._forgotten = Forgotten(conn)
         sink.tombstone = self._forgotten.newest
         self._tail, self._joiner = Tail(root), Joiner(int(idle_window.total_seconds() * 1e6))
-        self._quick = Quick(sink.packer, self._joiner, self._forgotten)
+        self._quick = Quick(sink.packer, self._joiner, self._forgotten, keep_rows=sink.keep_rows)
         self._meeting = Meeting(conn, sink.recorder, self._joiner, idle_window)
         self._coverage = coverage.Coverage(root)
         self._loaded: set[uuid.UUID] = set()

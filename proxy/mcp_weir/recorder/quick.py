@@ -37,8 +37,8 @@ _UNFIT = (ValueError, OverflowError, TypeError, struct.error)  # what no row can
 class Quick:
     """One connection's life of it. `take` of each stream is called while the spool is read; then `harvest`."""
 
-    def __init__(self, packer: RowPacker, joiner: Joiner, forgotten: Forgotten) -> None:
-        self.packer, self.joiner, self.forgotten = packer, joiner, forgotten
+    def __init__(self, packer: RowPacker, joiner: Joiner, forgotten: Forgotten, *, keep_rows: bool) -> None:
+        self.packer, self.joiner, self.forgotten, self.keep_rows = packer, joiner, forgotten, keep_rows
         self.packed = Packed()
         self.buckets: dict[int, int] = {}  # microseconds -> latency bucket
         self._ways: dict[uuid.UUID, Way] = {}
@@ -101,6 +101,8 @@ class Way:
             self._keep(line, kind, talk, who)
         except _UNFIT:
             return False
+        if self._quick.keep_rows:
+            self._quick.packed.again.append(_row(self._origin, payload, talk.client if talk.key is not None else None))
         return True
 
     def harvest(self, batch: Batch) -> int:

@@ -116,6 +116,7 @@ class Packed:
     sums: dict[PackedKey, Counts] = dataclasses.field(default_factory=dict)
     took_us: dict[Kind, list[int]] = dataclasses.field(default_factory=dict)
     failed: list[Failure] = dataclasses.field(default_factory=list)
+    again: list[Row] = dataclasses.field(default_factory=list)  # the same rows as values, where a sink wants them
 
     def minutes(self) -> set[datetime]:
         """When the rows began, in minutes."""

@@ -91,9 +91,14 @@ class Otel:
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
         self._thread.start()
 
+    @property
+    def wants_rows(self) -> bool:
+        """Each is a span or a point."""
+        return True
+
     def wrote(self, batch: Batch) -> None:
         """Add a committed batch; never waits for the collector."""
-        said = [operation_of(row) for row in batch.rows if row.method is not None]
+        said = [operation_of(row) for row in (*batch.rows, *batch.packed.again) if row.method is not None]
         with self._lock:
             for one in said:
                 if one.direction == "client":

@@ -37,7 +37,8 @@ class Poisoned(Exception):
 class PostgresSink:
     """Writes batches over one connection of its own. Not thread-safe; made anew with each connection."""
 
-    def __init__(self, conn: psycopg.Connection) -> None:
+    def __init__(self, conn: psycopg.Connection, *, keep_rows: bool = False) -> None:
+        self.keep_rows = keep_rows  # other sinks want to see each
         self.recorder = uuid.uuid4()  # who holds in memory what this sink leaves open
         self.tombstone = 0  # the newest one that the caller knows
         self._conn = conn

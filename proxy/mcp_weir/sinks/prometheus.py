@@ -41,6 +41,11 @@ class Metrics:
         self._seen: dict[tuple[UUID, datetime], tuple[int, dict[str, int]]] = {}  # what a page said last
         self._seen_total, self._dropped, self._quarantined = 0, dict[str, int](), 0
 
+    @property
+    def wants_rows(self) -> bool:
+        """Sums are enough."""
+        return False
+
     def wrote(self, batch: Batch) -> None:
         """Add a committed batch."""
         with self._lock:
