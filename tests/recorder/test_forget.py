@@ -1,12 +1,18 @@
 """Forgetting: one subject's rows go from the tables, from what is pending and from what is still spooled."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import psycopg
 
+from mcp_weir.attribution.evidence import asked_of, counted_of, lead_key, scope_of
 from mcp_weir.recorder.forget import Subject, forget
-from spooling import SESSION, call, count, drain, query, recording, spool, wait, writer_at
+from mcp_weir.sinks.settler import _COLUMNS, Settler, Stored, ToDerive, enqueue
+from mcp_weir.traffic.facts import Identity
+from spooling import SESSION, call, count, drain, now_us, query, recording, spool, wait, writer_at
 
 OTHER = uuid.uuid5(uuid.NAMESPACE_URL, "other")
 ALICE, BOB = b"a" * 16, b"b" * 16
@@ -80,4 +86,125 @@ def test_what_waits_to_be_derived_goes_too(database_url: str, tmp_path: Path) ->
                      " SELECT 's', started_at, request_key, request_key, started_at FROM weir.request_rows")
     erase(database_url, Subject(principals=frozenset({ALICE})))
     assert count(database_url, "derived_queue") == 0
+    writer.close()
+
+
+def queue_again(url: str) -> None:
+    """As if no settler had looked at the stored requests yet."""
+    rows = [Stored(*row) for row in query(url, f"SELECT {_COLUMNS} FROM weir.request_rows")]
+    with psycopg.connect(url, autocommit=True) as conn:
+        for table in ("derived_requests", "derived_queue", "derived_scopes", "session_rows"):
+            conn.execute(f"DELETE FROM weir.{table}".encode())
+        enqueue(conn, [ToDerive(
+            scope_of(row), row.started_at, row.request_key, lead_key(row.request_key), row.started_at,
+            msgspec.msgpack.encode(asked_of(row, at_us)), msgspec.msgpack.encode(counted_of(row, at_us)),
+        ) for row in rows for at_us in [round(row.started_at.timestamp() * 1e6)]])
+
+
+def settle(url: str, watermark_us: int = 0) -> int:
+    """One run of a settler; with no watermark everything stays provisional."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        return Settler(conn, timedelta(minutes=30)).run(watermark_us)
+
+
+def left_of_derivation(url: str) -> dict[str, int]:
+    return {name: count(url, name) for name in (
+        "request_rows", "derived_requests", "derived_queue", "derived_scopes", "session_rows") if count(url, name)}
+
+
+def test_a_settler_that_has_begun_writes_nothing_after_the_erasure(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    spool(writer, call(0, principal_key=ALICE, session=None))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
+    queue_again(database_url)
+    with psycopg.connect(database_url) as gate, ThreadPoolExecutor(2) as pool:
+        # the settler has read, and waits with its writing for whoever is about to write the same mapping
+        gate.execute("INSERT INTO weir.derived_requests SELECT request_key, started_at, request_key"
+                     " FROM weir.request_rows")
+        settling = pool.submit(settle, database_url)
+        wait(lambda: waiting(database_url, "derived_requests AS d") == 1)
+        erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
+        wait(lambda: erasing.done() or waiting(database_url, "LOCK TABLE") == 1)
+        gate.rollback()
+        assert settling.result(10) == 1 and erasing.result(10)["requests"] == 1
+    assert left_of_derivation(database_url) == {}
+    writer.close()
+
+
+def test_no_settler_begins_while_somebody_is_being_forgotten(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    spool(writer, call(0, principal_key=ALICE, session=None))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
+    queue_again(database_url)
+    with psycopg.connect(database_url) as gate, ThreadPoolExecutor(1) as pool:
+        gate.execute("SELECT 1 FROM weir.request_rows FOR UPDATE")
+        erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
+        wait(lambda: waiting(database_url, "WITH mine") == 1)
+        assert settle(database_url) == 0  # and it does not wait for it either
+        gate.rollback()
+        erasing.result(10)
+    assert settle(database_url) == 0 and left_of_derivation(database_url) == {}
+    writer.close()
+
+
+def waiting(url: str, words: str) -> int:
+    """Connections that wait for a lock with such a statement."""
+    found = query(url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                       " AND wait_event_type = 'Lock' AND position(%s IN query) > 0", words)
+    return int(found[0][0])
+
+
+def test_a_derived_session_goes_and_its_neighbours_at_the_address_go_on(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    for number, name in enumerate(("one", "two", "one", "two")):
+        spool(writer, call(number, session=None, client=Identity(name=name, version="1")))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 4)
+    queue_again(database_url)
+    settle(database_url, now_us() + 60_000_000)
+    sessions = dict(query(database_url, "SELECT client_name, session_key FROM weir.session_rows"))
+    erase(database_url, Subject(sessions=frozenset({sessions["one"]})))
+    spool(writer, call(4, session=None, client=Identity(name="two", version="1")))
+    drain(database_url, tmp_path, lambda: count(database_url, "derived_requests") == 3)
+    found = query(database_url, "SELECT session_key, request_count FROM weir.session_rows")
+    assert found == [(sessions["two"], 3)]
+    assert [str(sessions["one"]).encode() in state for (state,) in query(
+        database_url, "SELECT state FROM weir.derived_scopes")] == [False]
+    writer.close()
+
+
+def test_what_was_handed_out_and_what_is_posted_goes_too(database_url: str) -> None:
+    session, request, answer, other = (uuid.uuid4() for _ in range(4))
+    values = {"session": session, "request": request, "answer": answer, "other": other, "alice": ALICE, "bob": BOB}
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for key, who in ((request, ALICE), (answer, ALICE), (other, BOB)):
+            conn.execute(_ROW, values | {"key": key, "who": who})
+        conn.execute("INSERT INTO weir.handed_out (request_key, hash, operation_key, at, claimed_by) VALUES"
+                     " (%(request)s, 'h', %(request)s, now(), %(answer)s), (%(other)s, 'i', %(other)s, now(), NULL)",
+                     values)
+        conn.execute("INSERT INTO weir.elsewhere VALUES"
+                     " (%(other)s, 1, 1, 's', %(session)s, 'client', '1', now(), 'what was said'),"
+                     " (%(other)s, 2, 1, 's', %(other)s, 'client', '1', now(), 'by others')", values)
+    erased = erase(database_url, Subject(principals=frozenset({ALICE})))
+    assert (erased["requests"], erased["handed_out"], erased["posted"]) == (2, 1, 1)
+    assert query(database_url, "SELECT request_key FROM weir.handed_out") == [(other,)]
+    assert query(database_url, "SELECT said FROM weir.elsewhere") == [(b"by others",)]
+
+
+_ROW = (
+    "INSERT INTO weir.request_rows (request_key, operation_key, session_key, principal_key, started_at, service,"
+    " instance, direction, outcome, stream) VALUES (%(key)s, %(key)s, CASE WHEN %(who)s = %(alice)s THEN %(session)s"
+    " ELSE %(other)s END, %(who)s, now(), 's', 'i', 'client', 'ok', gen_random_uuid())"
+)
+
+
+def test_what_is_still_spooled_hands_out_nothing(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    for number, who in enumerate((ALICE, BOB)):
+        opened, request, answer, closed = call(number, principal_key=who, session=None)
+        asks = msgspec.structs.replace(answer, outcome="input_required", state_hash=b"h" * 16)
+        spool(writer, [opened, request, asks, closed])
+    erase(database_url, Subject(principals=frozenset({ALICE})))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
+    handed = query(database_url, "SELECT request_key FROM weir.handed_out")
+    assert handed == query(database_url, "SELECT request_key FROM weir.request_rows WHERE principal_key = %s", BOB)
     writer.close()

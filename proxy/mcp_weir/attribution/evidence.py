@@ -136,12 +136,17 @@ def belongs(row: RowLike) -> bool:
 def scope_of(row: RowLike) -> bytes:
     """Evidence is weighed within a scope and never beyond: a principal; where none is known, a handle or an address."""
     if row.principal_key is not None:
-        whose = b"principal", row.principal_key
-    elif row.handle is not None:
+        return principals_scope(row.service, row.principal_key)
+    if row.handle is not None:
         whose = b"handle", row.handle
     else:
         whose = b"address", (row.remote_addr or "").encode()
     return _digest(row.service.encode(), *whose)
+
+
+def principals_scope(service: str, principal_key: bytes) -> bytes:
+    """The scope that is one principal's and nobody else's."""
+    return _digest(service.encode(), b"principal", principal_key)
 
 
 def asked_of(row: RowLike, at_us: int) -> Asked:

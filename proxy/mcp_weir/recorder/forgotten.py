@@ -8,6 +8,7 @@ import psycopg
 from mcp_weir.attribution.joins import Settled
 from mcp_weir.attribution.state import ExchangeState
 from mcp_weir.attribution.verdicts import wall
+from mcp_weir.traffic.facts import request_key
 
 
 class Forgotten:
@@ -29,11 +30,18 @@ class Forgotten:
         """Remove what belongs to a forgotten subject. The exchanges still count as stored: they were seen through."""
         if not self.newest:
             return
-        settled.rows = [pair for pair in settled.rows if not self.covers(pair[1])]
-        settled.posted = [h for h in settled.posted if not self._is_before(self._sessions.get(h.session), h.wall_us)]
-        for state in (*settled.ended, *settled.open.values()):
-            if self.covers(state):
-                scrub(state)
+        states = {state.ident: state for _, state in settled.rows}
+        states |= {state.ident: state for state in settled.ended} | settled.open
+        covered = {ident: state for ident, state in states.items() if self.covers(state)}
+        settled.rows = [pair for pair in settled.rows if pair[1].ident not in covered]
+        settled.posted = [h for h in settled.posted if (h.origin.stream, h.exchange) not in covered
+                          and not self._is_before(self._sessions.get(h.session), h.wall_us)]
+        keys = {request_key(stream, exchange, member) for (stream, exchange), state in covered.items()
+                for member in state.requests}
+        settled.handed = [h for h in settled.handed if h.request_key not in keys]
+        settled.claims = [h for h in settled.claims if h.claimed_by not in keys]
+        for state in covered.values():
+            scrub(state)
 
     def names(self, subject: uuid.UUID | bytes) -> bool:
         """Somebody asked for this session or principal to be forgotten, at whatever time."""

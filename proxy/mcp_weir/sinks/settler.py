@@ -113,9 +113,10 @@ class Settler:
         try:
             with self._conn.transaction():
                 self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                self._conn.execute(_BEFORE_LOOKING)
                 return self._run(watermark_us)
-        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
-            return 0  # another recorder was at it: next time
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+            return 0  # another recorder was at it, or somebody is being forgotten: next time
 
     def _run(self, watermark_us: int) -> int:
         scopes = self._lock()
@@ -263,6 +264,9 @@ _KNOWN = (
     b"SELECT d.request_key, d.session_key FROM weir.derived_requests d JOIN unnest(%s::uuid[], %s::timestamptz[])"
     b" AS w (request_key, started_at) USING (request_key, started_at)"
 )
+# LOCK takes no snapshot: what is read afterwards is as it is once nobody is being forgotten, and until we commit nobody
+# is. It is the lock that writing the scopes takes anyway.
+_BEFORE_LOOKING = "LOCK TABLE weir.derived_scopes IN ROW EXCLUSIVE MODE NOWAIT"
 _MAP = (
     b"INSERT INTO weir.derived_requests AS d (request_key, started_at, session_key)"
     b" SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) ON CONFLICT (request_key, started_at)"

@@ -9,19 +9,25 @@ WITH mine AS (
     DELETE FROM weir.request_rows
     WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[])
         OR request_key IN (SELECT request_key FROM mapped)
-    RETURNING request_key
+    RETURNING request_key, operation_key, session_key
 ), pending AS (
     DELETE FROM weir.pending_requests
     WHERE session_key IN (SELECT session_key FROM mine) OR principal_key = ANY(%(principals)s::bytea[])
-    RETURNING request_key
+    RETURNING request_key, operation_key, session_key
+), gone AS (
+    SELECT request_key FROM mapped UNION SELECT request_key FROM requests UNION SELECT request_key FROM pending
 ), queued AS (
-    DELETE FROM weir.derived_queue WHERE request_key IN (SELECT request_key FROM mapped
-        UNION ALL SELECT request_key FROM requests UNION ALL SELECT request_key FROM pending) RETURNING 1
-), scopes AS (
-    DELETE FROM weir.derived_scopes s
-    WHERE EXISTS (SELECT 1 FROM unnest(%(raw)s::bytea[]) AS w (word) WHERE position(word IN s.state) > 0) RETURNING 1
+    DELETE FROM weir.derived_queue
+    WHERE request_key IN (SELECT request_key FROM gone) OR scope = ANY(%(scopes)s::bytea[]) RETURNING 1
+), scopes AS ( -- a principal's own, whole; of a scope that others share, the caller takes out sessions one by one
+    DELETE FROM weir.derived_scopes WHERE scope = ANY(%(scopes)s::bytea[]) RETURNING 1
 ), posted AS (
-    DELETE FROM weir.elsewhere WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
+    DELETE FROM weir.elsewhere WHERE session_key IN (SELECT session_key FROM mine
+        UNION SELECT session_key FROM requests UNION SELECT session_key FROM pending) RETURNING 1
+), handed AS (
+    DELETE FROM weir.handed_out WHERE request_key IN (SELECT request_key FROM gone)
+        OR claimed_by IN (SELECT request_key FROM gone) OR operation_key IN (
+            SELECT operation_key FROM requests UNION SELECT operation_key FROM pending) RETURNING 1
 ), ends AS (
     DELETE FROM weir.session_ends WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
 ), streams AS (
@@ -38,4 +44,5 @@ WITH mine AS (
 )
 SELECT 'requests' AS name, count(*) FROM requests UNION ALL SELECT 'pending', count(*) FROM pending
 UNION ALL SELECT 'streams', count(*) FROM streams UNION ALL SELECT 'quarantine', count(*) FROM quarantined
-UNION ALL SELECT 'sessions', count(*) FROM sessions UNION ALL SELECT 'successors', count(*) FROM successors
+UNION ALL SELECT 'queued', count(*) FROM queued UNION ALL SELECT 'posted', count(*) FROM posted
+UNION ALL SELECT 'handed_out', count(*) FROM handed UNION ALL SELECT 'sessions', count(*) FROM sessions UNION ALL SELECT 'successors', count(*) FROM successors
