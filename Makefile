@@ -37,17 +37,17 @@ fuzz: $(VENV)/.ready # coverage-guided, over everything that reads what stranger
 
 .PHONY: matrix matrix-quick conformance
 matrix: $(VENV)/.ready # real servers x real clients; needs npm, installs its peers into .matrix/
-	$(RUN) tests/matrix/run.py
+	PYTHONPATH=tests $(RUN) tests/matrix/run.py
 
 matrix-quick: $(VENV)/.ready
-	$(RUN) tests/matrix/run.py --quick
+	PYTHONPATH=tests $(RUN) tests/matrix/run.py --quick
 
 .PHONY: truth
 truth: $(VENV)/.ready # how true derived sessions are: the table of docs/sessions.md
 	$(RUN) -m tests.attribution.truth
 
 conformance: $(VENV)/.ready # the public conformance suite, direct and through: equal, check for check
-	$(RUN) tests/matrix/conformance.py
+	PYTHONPATH=tests $(RUN) tests/matrix/conformance.py
 
 wheel: $(VENV)/.runs # dist/*.whl, and proof that it alone is enough for `up` and `demo`
 	PYTHON=$(PYTHON) VENV=$(VENV) deploy/check-wheel.sh

@@ -2,15 +2,13 @@
 
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from mcp_weir.store import migrate
 from mcp_weir.store.embedded import EmbeddedPostgres
+from spooling import fresh_database
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +23,4 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> str:
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")
-    url = postgres_url.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(url, autocommit=True) as conn:
-        migrate.migrate(conn)
-    return url
+    return fresh_database(postgres_url)

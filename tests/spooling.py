@@ -13,6 +13,7 @@ import psycopg
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.sinks.sink import Sink
 from mcp_weir.spool.writer import SpoolWriter
+from mcp_weir.store import migrate
 from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request
 
 SESSION = uuid.uuid5(uuid.NAMESPACE_URL, "session")
@@ -83,6 +84,17 @@ def wait(until: Callable[[], bool], seconds: float = 20) -> None:
     while not until():
         assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.03)
+
+
+def fresh_database(postgres_url: str) -> str:
+    """The URL of a database of its own on this server, its schema up to date."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}".encode())
+    url = postgres_url.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(url, autocommit=True) as conn:
+        migrate.migrate(conn)
+    return url
 
 
 def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import peers
 import psycopg
-from run import free_port, process
+from run import process
 
 from mcp_weir.store.embedded import EmbeddedPostgres
+from weir_process import free_port
 
 Checks = dict[tuple[str, str], collections.Counter[str]]
 

@@ -1,4 +1,4 @@
-"""The matrix: real servers x real clients, direct and through the weir: `python tests/matrix/run.py [--quick]`.
+"""The matrix: real servers x real clients, direct and through the weir: `make matrix`, `make matrix-quick`.
 
 A cell passes when the client saw the same both ways, and the rows equal what the client knows that it did.
 Prints a Markdown table; exits 1 when a cell fails. A cell that fails without the weir too says so.
@@ -9,7 +9,6 @@ import collections
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import psycopg
 from tap import Tap
 
 from mcp_weir.store.embedded import EmbeddedPostgres
+from weir_process import Running, free_port, wait_for_port
 
 CALLS = [
     ["echo", {"message": "hé 😀 \u05e9\u05dc\u05d5\u05dd"}],
@@ -39,34 +39,21 @@ ROWS = """
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @contextlib.contextmanager
 def process(command: list[str], port: int, **env: str) -> Iterator[None]:
-    """A child that listens on `port`, ended afterwards."""
+    """A child that listens on `port`, ended afterwards; what it said is shown when it does not start."""
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+        running = Running(port, subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log))
         try:
-            deadline = time.monotonic() + 30
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                if child.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise SystemExit(f"{' '.join(command)} did not start: {log.read()[-2000:]!r}")
-                time.sleep(0.05)
+            wait_for_port(port, running.child)
             yield
+        except AssertionError:
+            log.seek(0)
+            sys.stderr.write(log.read()[-2000:].decode(errors="replace"))
+            raise
         finally:
-            child.terminate()
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # not every peer ends when it is asked
+                running.stop()
 
 
 def converse(client: peers.Client, url: str) -> list[Any] | None:
