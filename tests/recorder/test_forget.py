@@ -10,11 +10,12 @@ import psycopg
 
 from mcp_weir.attribution.evidence import asked_of, counted_of, lead_key, scope_of
 from mcp_weir.recorder.forget import Subject, forget
+from mcp_weir.sinks import arrays
 from mcp_weir.sinks.settler import _COLUMNS, Settler, Stored, ToDerive, enqueue
 from mcp_weir.traffic.facts import Identity
 from spooling import SESSION, call, count, drain, now_us, query, recording, spool, wait, writer_at
 
-OTHER = uuid.uuid5(uuid.NAMESPACE_URL, "other")
+OTHER, LEFT = uuid.uuid5(uuid.NAMESPACE_URL, "other"), uuid.uuid5(uuid.NAMESPACE_URL, "left")
 ALICE, BOB = b"a" * 16, b"b" * 16
 SECRET = '{"card": "4111"}'
 
@@ -104,6 +105,7 @@ def queue_again(url: str) -> None:
 def settle(url: str, watermark_us: int = 0) -> int:
     """One run of a settler; with no watermark everything stays provisional."""
     with psycopg.connect(url, autocommit=True) as conn:
+        arrays.register(conn)
         return Settler(conn, timedelta(minutes=30)).run(watermark_us)
 
 
@@ -122,7 +124,7 @@ def test_a_settler_that_has_begun_writes_nothing_after_the_erasure(database_url:
         gate.execute("INSERT INTO weir.derived_requests SELECT request_key, started_at, request_key"
                      " FROM weir.request_rows")
         settling = pool.submit(settle, database_url)
-        wait(lambda: waiting(database_url, "derived_requests AS d") == 1)
+        wait(lambda: settling.done() or waiting(database_url, "derived_requests AS d") == 1)
         erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
         wait(lambda: erasing.done() or waiting(database_url, "LOCK TABLE") == 1)
         gate.rollback()
@@ -139,7 +141,7 @@ def test_no_settler_begins_while_somebody_is_being_forgotten(database_url: str, 
     with psycopg.connect(database_url) as gate, ThreadPoolExecutor(1) as pool:
         gate.execute("SELECT 1 FROM weir.request_rows FOR UPDATE")
         erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
-        wait(lambda: waiting(database_url, "WITH mine") == 1)
+        wait(lambda: erasing.done() or waiting(database_url, "WITH mine") == 1)
         assert settle(database_url) == 0  # and it does not wait for it either
         gate.rollback()
         erasing.result(10)
@@ -195,6 +197,18 @@ _ROW = (
     " instance, direction, outcome, stream) VALUES (%(key)s, %(key)s, CASE WHEN %(who)s = %(alice)s THEN %(session)s"
     " ELSE %(other)s END, %(who)s, now(), 's', 'i', 'client', 'ok', gen_random_uuid())"
 )
+
+
+def test_a_notification_that_is_still_spooled_brings_no_session_back(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    for number, (session, who) in enumerate(((SESSION, None), (LEFT, ALICE), (OTHER, BOB))):
+        opened, *_, closed = call(number, session=session, principal_key=who)
+        spool(writer, [opened, msgspec.structs.replace(closed, status=202, response_kind="none")])
+    erase(database_url, Subject(sessions=frozenset({SESSION}), principals=frozenset({ALICE})))
+    drain(database_url, tmp_path, lambda: query(
+        database_url, "SELECT sum(stored) FROM weir.coverage_rows") == [(3,)])
+    assert query(database_url, "SELECT session_key FROM weir.session_rows") == [(OTHER,)]
+    writer.close()
 
 
 def test_what_is_still_spooled_hands_out_nothing(database_url: str, tmp_path: Path) -> None:

@@ -154,6 +154,9 @@ class Way:
         except ValueError:
             return False
         if talk.key is not None:
+            names = self._quick.forgotten.names
+            if names(talk.key) or (opened.principal_key is not None and names(opened.principal_key)):
+                return False
             if talk.first is None:
                 self._touched.append(talk)
             talk.meet(opened)
