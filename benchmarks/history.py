@@ -87,7 +87,8 @@ def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:
         run(conn, "total", {}, level)
     for name in ("error", "coverage", "dropped"):
         run(conn, name, {})
-    conn.execute("SELECT weir.rebuild_facets(%s, 'infinity')", (every[0],))
+    for day in every:
+        run(conn, "facets", {"day": day})
     conn.execute("VACUUM ANALYZE")
 
 

@@ -131,4 +131,6 @@ INSERT INTO weir.error_hour
 SELECT date_trunc('hour', started_at, 'UTC'), service, coalesce(method, ''), coalesce(target, ''), coalesce(client_label, ''),
     outcome, coalesce(http_status, 0), coalesce(error_code, 0), left(regexp_replace(coalesce(error_message, ''), '\d+', '#', 'g'), 200),
     count(*), max(started_at), (array_agg(request_key ORDER BY started_at DESC))[1]
-FROM weir.request_rows WHERE weir.is_error(outcome) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+FROM weir.request_rows WHERE weir.is_error(outcome) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9 ORDER BY 1;
+-- name: facets
+SELECT weir.rebuild_facets(%(day)s, %(day)s + interval '1 day');

@@ -73,3 +73,16 @@ def test_lists_in_a_variable() -> None:
 def test_sizes_and_durations() -> None:
     found = load({}, None, {"WEIR_SPOOL_MAX": "512MiB", "WEIR_RETENTION": "7d", "WEIR_CONNECT_TIMEOUT": "500ms"})
     assert (found.spool_max, found.retention, found.connect_timeout) == (512 << 20, 7 * 86400, 0.5)
+
+
+@pytest.mark.parametrize("said", ["hooks.example/hunter2", "ftp://h/hunter2", "http://", "http://h:x/hunter2", "http://[::1/hunter2"])
+def test_a_webhook_that_is_no_url_is_a_usage_error_that_keeps_its_secret(said: str) -> None:
+    with pytest.raises(UsageError, match="WEIR_ALERT_WEBHOOK") as refused:
+        load({}, None, {"WEIR_ALERT_WEBHOOK": said})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_webhook_may_be_any_http_url_or_none() -> None:
+    for said in ("https://hooks.example/T0/x?y=1", "http://127.0.0.1:9/", "http://[::1]:9/a"):
+        assert load({}, None, {"WEIR_ALERT_WEBHOOK": said}).alert_webhook == said
+    assert load({}, None, {"WEIR_ALERT_WEBHOOK": ""}).alert_webhook is None

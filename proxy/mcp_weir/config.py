@@ -12,10 +12,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from mcp_weir.errors import UsageError
 
-Kind = Literal["text", "path", "duration", "size", "count", "number", "flag", "list"]
+Kind = Literal["text", "path", "duration", "size", "count", "number", "flag", "list", "url"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B?|B)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
@@ -112,7 +113,7 @@ class Settings:
         " certificates: OTEL_EXPORTER_OTLP_*. Needs the extra `otel`.", "recorder")
     otel_spans: bool = _set(
         "flag", False, "Send a span for each request too (FastMCP may send its own).", "recorder")
-    alert_webhook: str | None = _set("text", None, "URL that alerts are posted to as JSON.", "admin")
+    alert_webhook: str | None = _set("url", None, "URL that alerts are posted to as JSON.", "admin")
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -219,7 +220,7 @@ def _value(name: str, said: object, where: str) -> object:
 
 
 def _masked(name: str, said: object) -> object:
-    return "***" if name in ("database_url", "admin_token") else said
+    return "***" if name in ("database_url", "admin_token", "alert_webhook") else said
 
 
 def _duration(said: object) -> float:
@@ -271,11 +272,21 @@ def _text(said: object) -> str:
     return said
 
 
+def _url(said: object) -> str | None:
+    found = urlsplit(_text(said).strip())
+    if not found.geturl():
+        return None
+    if found.scheme not in ("http", "https") or not found.hostname or found.port == 0:  # .port raises for what is none
+        raise ValueError
+    return found.geturl()
+
+
 _KINDS: dict[str, Callable[[object], object]] = {
     "text": _text, "path": lambda said: Path(_text(str(said))).expanduser(), "duration": _duration, "size": _size,
-    "count": _count, "number": lambda said: float(cast(Any, said)), "flag": _flag, "list": _list,
+    "url": _url, "count": _count, "number": lambda said: float(cast(Any, said)), "flag": _flag, "list": _list,
 }
 _EXAMPLES = {
-    "text": "a text", "path": "a path", "duration": "30s, 15m, 2h or 7d", "size": "64KiB, 512MiB or 8GiB",
+    "text": "a text", "url": "https://HOST/PATH", "path": "a path", "duration": "30s, 15m, 2h or 7d",
+    "size": "64KiB, 512MiB or 8GiB",
     "count": "a whole number from 1", "number": "a number", "flag": "true or false", "list": "a list of texts",
 }

@@ -91,7 +91,7 @@ def tools(asked: Asked, name: str | None, sort: str, **said: Any) -> None:
         say(asked, one, lambda: screens.tool(one, window, asked.zone))
         return
     found = read(asked, lambda conn: reads.tools(conn, window, where, sort=sort, limit=asked.limit))
-    say(asked, found, lambda: tables.tools(found), _NOTHING)
+    say(asked, found, lambda: tables.tools(found, asked.zone), _NOTHING)
 
 
 @click.command()
@@ -150,3 +150,30 @@ def errors(asked: Asked, **said: Any) -> None:
     window = ask.window(asked.since, asked.until)
     found = read(asked, lambda conn: reads.errors(conn, window, Filter(**said), limit=asked.limit))
     say(asked, found, lambda: tables.errors(found, asked.zone), _NOTHING)
+
+
+@click.command()
+@asking("service", "client", "principal", "text")
+def users(asked: Asked, **said: Any) -> None:
+    """Users, most requests first: by keyed hash, by name only with --keep-principal."""
+    from mcp_weir.reports import ask, tables
+    from mcp_weir.store import reads
+    from mcp_weir.store.shapes import Filter
+
+    window = ask.window(asked.since, asked.until)
+    found = read(asked, lambda conn: reads.principals(conn, window, Filter(**said), limit=asked.limit))
+    say(asked, found, lambda: tables.users(found, asked.zone), "no request of this time named a user")
+
+
+@click.command()
+@asking("service", limit=20)
+@click.argument("words", nargs=-1, required=True)
+def search(asked: Asked, words: tuple[str, ...], **said: Any) -> None:
+    """Tools, clients, users, sessions and requests that hold WORDS, or whose key begins so."""
+    from mcp_weir.reports import ask, tables
+    from mcp_weir.store import reads
+    from mcp_weir.store.shapes import Filter
+
+    window = ask.exactly(asked.since, asked.until)
+    found = read(asked, lambda conn: reads.search(conn, window, " ".join(words), Filter(**said), limit=asked.limit))
+    say(asked, found, lambda: tables.hits(found, asked.zone), _NOTHING)

@@ -1,4 +1,4 @@
-"""Charts: values for the script to draw, and a drawing of lines and bars for readers without it.
+"""Charts: values for the script to draw, and a drawing of lines and bars, with its axes, for readers without it.
 
 Geometry stands in SVG attributes (the CSP forbids inline styles). A value of None is a hole: not recorded is not zero.
 """
@@ -12,6 +12,7 @@ from mcp_weir.dashboard import format
 from mcp_weir.store.shapes import EraPoint, Point
 
 WIDTH, HEIGHT = 1000.0, 170.0
+_LABELS = 6
 Values = Sequence[float | None]
 
 
@@ -62,6 +63,23 @@ class Chart:
         """A value as this chart's axis says it."""
         return str(getattr(format, self.unit)(value))
 
+    def ruled(self) -> list[tuple[float, str]]:
+        """(height in percent from above, label) of the lines of the value axis."""
+        if self.log:
+            low, high = self._decades
+            return [(round(100 * (high - power) / (high - low), 2), self.label(10.0**power))
+                    for power in range(low, high + 1)]
+        return [(0.0, self.label(self.top)), (50.0, self.label(self.top / 2)), (100.0, self.label(0))]
+
+    def hours(self) -> list[tuple[float, str]]:
+        """(place in percent from the left, label) of some steps of the time axis, in UTC."""
+        many = len(self.times)
+        every = max(math.ceil(many / _LABELS), 1)
+        days = many > 1 and (self.times[-1] - self.times[0]).days >= 2
+        form = "%d %b" if days or self.step_s >= 86400 else "%H:%M"
+        return [(round(100 * (index + 0.5) / many, 2), f"{self.times[index]:{form}}")
+                for index in range(every // 2, many, every)]
+
     def bars(self) -> list[tuple[str, float, float, float, float]]:
         """(colour, x, y, width, height) of each part of each stacked bar."""
         found = []
@@ -93,10 +111,18 @@ class Chart:
         return "".join(parts)
 
     def _share(self, value: float) -> float:
-        """How high up a value stands, from 0 to 1; a logarithmic axis spans five decades."""
+        """How high up a value stands, from 0 to 1."""
         if not self.log:
             return value / self.top
-        return min(max(1 + math.log10(max(value, 1e-9) / self.top) / 5, 0.0), 1.0)
+        low, high = self._decades
+        return min(max((math.log10(max(value, 1e-9)) - low) / (high - low), 0.0), 1.0)
+
+    @property
+    def _decades(self) -> tuple[int, int]:
+        """The powers of ten around every value of a logarithmic axis."""
+        known = [value for series in self.series for value in series.values if value] or [1.0]
+        low = math.floor(math.log10(max(min(known), 1e-3)))
+        return low, max(math.ceil(math.log10(max(*known, 1e-2) * 1.01)), low + 1)
 
     def _heights(self) -> list[float]:
         columns = zip(*(series.values for series in self.series), strict=True)
@@ -129,6 +155,17 @@ def error_rate(points: Sequence[Point], grain: timedelta) -> Chart:
     shares = tuple(p.errors / p.requests if p.requests else None for p in points)
     series = (Series("error rate", shares, "c-bad"),)
     return Chart("Error rate", "line", "percent", grain.total_seconds(), tuple(p.at for p in points), series)
+
+
+def tokens(points: Sequence[Point], grain: timedelta) -> Chart:
+    """What clients sent and what they got, in estimated tokens; a hole where nothing was recorded."""
+    known = [p.recorded or p.requests > 0 for p in points]
+    layers = (("out", "tokens_out", "c-violet"), ("in", "tokens_in", "c-info"))
+    series = tuple(
+        Series(name, tuple(float(getattr(p, field)) if k else None for p, k in zip(points, known, strict=True)), colour)
+        for name, field, colour in layers
+    )
+    return Chart("Tokens, estimated", "stack", "number", grain.total_seconds(), tuple(p.at for p in points), series)
 
 
 def eras(points: Sequence[EraPoint], grain: timedelta) -> Chart:

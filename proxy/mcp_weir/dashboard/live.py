@@ -87,5 +87,5 @@ class Live:
             for name in names
         }
         series, grain = view.overview.series, view.overview.window.grain
-        drawn = {"volume": charts.volume(series, grain).data, "latency": charts.latency(series, grain).data}
+        drawn = {name: getattr(charts, name)(series, grain).data for name in ("volume", "latency", "tokens")}
         return "look", {"pieces": pieces, "charts": drawn, "requests": view.overview.totals.requests}

@@ -20,7 +20,7 @@ def report(view: Overview, zone: tzinfo | None, cost: Cost | None = None) -> Ren
     if any(point.errors for point in view.series):
         parts.append(_line("errors         ", [point.errors for point in view.series], "red"))
     if view.tools:
-        parts += [Text(), tables.tools(view.tools)]
+        parts += [Text(), tables.tools(view.tools, zone)]
     if view.clients:
         parts += [Text(), tables.clients(view.clients, zone)]
     if view.errors:
@@ -144,7 +144,7 @@ def _what(item: TimelineItem) -> str:
 
 def tool(view: ToolDetail, window: Window, zone: tzinfo | None) -> RenderableType:
     """One tool whole."""
-    shown: list[RenderableType] = [_heading(view.tool.name, window, zone), tables.tools([view.tool]),
+    shown: list[RenderableType] = [_heading(view.tool.name, window, zone), tables.tools([view.tool], zone),
                                    Text(f"the period before: {_short(view.previous)}")]
     for title, part in (("outcomes", view.outcomes), ("callers", view.callers), ("called before it", view.before),
                         ("called after it", view.after)):

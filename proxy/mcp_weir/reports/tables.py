@@ -13,7 +13,9 @@ from mcp_weir.store.shapes import (
     ClientSummary,
     CoverageRow,
     ErrorGroup,
+    PrincipalSummary,
     RequestRow,
+    SearchHit,
     SessionSummary,
     Share,
     StreamRow,
@@ -99,7 +101,7 @@ def request_columns(zone: tzinfo | None) -> list[Column]:
     ]
 
 
-def tools(rows: Sequence[ToolSummary]) -> Table:
+def tools(rows: Sequence[ToolSummary], zone: tzinfo | None) -> Table:
     """Volume, latency, errors."""
     return table([
         Column("tool", lambda t: t.name),
@@ -113,6 +115,7 @@ def tools(rows: Sequence[ToolSummary]) -> Table:
         Column("tokens in", lambda t: count(t.totals.tokens_in), right=True),
         Column("out", lambda t: count(t.totals.tokens_out), right=True),
         Column("listing costs", lambda t: count(t.context_tokens) if t.listed else "", right=True),
+        Column(f"last called ({zone_name(zone)})", lambda t: clock(t.last_called_at, zone)),
         Column("calls over time", lambda t: spark(t.spark, 24)),
     ], rows)
 
@@ -161,6 +164,32 @@ def coverage(rows: Sequence[CoverageRow], zone: tzinfo | None) -> Table:
         Column("dropped", lambda m: count(m.dropped), right=True, style=lambda m: "red" if m.dropped else ""),
         Column("quarantined", lambda m: count(m.quarantined), right=True),
         Column("why", lambda m: ", ".join(f"{n} {reason}" for reason, n in sorted(m.reasons.items()))),
+    ], rows)
+
+
+def users(rows: Sequence[PrincipalSummary], zone: tzinfo | None) -> Table:
+    """Principals: by name where it was kept, else by the key's first digits."""
+    return table([
+        Column("user", lambda u: u.principal or u.principal_key[:16]),
+        Column("sessions", lambda u: count(u.sessions), right=True),
+        Column("requests", lambda u: count(u.requests), right=True),
+        Column("calls", lambda u: count(u.calls), right=True),
+        Column("errors", lambda u: count(u.errors), right=True, style=lambda u: "red" if u.errors else ""),
+        Column("tokens in", lambda u: count(u.tokens_in), right=True),
+        Column("out", lambda u: count(u.tokens_out), right=True),
+        Column("clients", lambda u: ", ".join(u.clients)),
+        Column(f"last seen ({zone_name(zone)})", lambda u: clock(u.last_seen_at, zone)),
+    ], rows)
+
+
+def hits(rows: Sequence[SearchHit], zone: tzinfo | None) -> Table:
+    """What a search found."""
+    return table([
+        Column("kind", lambda h: h.kind),
+        Column("what", lambda h: h.title),
+        Column("key", lambda h: h.key if h.key != h.title else ""),
+        Column("detail", lambda h: h.detail),
+        Column(f"when ({zone_name(zone)})", lambda h: clock(h.at, zone)),
     ], rows)
 
 

@@ -13,9 +13,10 @@ _SORTS = tuple(f"-{name}" for name in reads.TOOL_SORTS) + reads.TOOL_SORTS
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ToolsView:
-    """Tools of the window and the context ledger."""
+    """Tools of the window, what each one's tokens would cost where a model is declared, and the context ledger."""
 
     tools: tuple[ToolSummary, ...]
+    costs: tuple[Cost | None, ...]  # one for each tool
     ledger: ContextLedger
 
 
@@ -33,7 +34,8 @@ async def tools(ask: Ask) -> ToolsView:
     found = await wanted(reads.tools(
         ask.conn, ask.window, where, sort=ask.choice("sort", "-calls"), limit=ask.filters.limit or 500
     ))
-    return ToolsView(tools=found, ledger=await reads.ledger(ask.conn, ask.window, ask.where()))
+    costs = tuple(reads.cost(ask.about.prices, one.totals.tokens_in, one.totals.tokens_out) for one in found)
+    return ToolsView(tools=found, costs=costs, ledger=await reads.ledger(ask.conn, ask.window, ask.where()))
 
 
 async def tool(ask: Ask) -> ToolView | None:

@@ -170,7 +170,7 @@ function drawAll() {
 function findCharts() {
   for (const box of document.querySelectorAll("[data-chart]")) {
     const entry = { box, spec: JSON.parse(box.dataset.chart), plot: null };
-    const still = box.querySelector("svg");
+    const still = box.querySelector(".still");
     if (typeof uPlot !== "undefined" && still) still.remove();
     charts.push(entry);
     new ResizeObserver(() => {

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg import sql
@@ -62,8 +63,11 @@ async def tools(
     found.sort(key=lambda tool: tool.name)
     found.sort(key=_KEYS[sort.removeprefix("-")], reverse=sort.startswith("-"))
     drawn = await spark_lines(conn, window, where, "target", [tool.name for tool in found[:sparks]])
+    last = await _last_called(conn, window, where, [tool for tool in found[:limit] if tool.totals.calls])
     return tuple(
-        dataclasses.replace(tool, spark=drawn.get((tool.service, tool.name), ())) for tool in found[:limit]
+        dataclasses.replace(tool, spark=drawn.get((tool.service, tool.name), ()),
+                            last_called_at=last.get((tool.service, tool.name)))
+        for tool in found[:limit]
     )
 
 
@@ -119,6 +123,15 @@ async def spark_lines(
         line = drawn.setdefault((row["service"], row["name"]), [0] * len(every))
         line[(row["step"] - every[0]) // step] += row["n"]
     return {key: tuple(line) for key, line in drawn.items()}
+
+
+async def _last_called(
+    conn: Conn, window: Window, where: Filter, called: Sequence[ToolSummary]
+) -> dict[tuple[str, str], datetime]:
+    if not called:
+        return {}
+    values = params(window, where, names=[tool.name for tool in called], services=[tool.service for tool in called])
+    return {(row["service"], row["name"]): row["at"] for row in await fetch(conn, "last_called", values)}
 
 
 def _named(name: str, words: str | None) -> bool:
