@@ -231,7 +231,8 @@ def test_from_a_client_to_the_collector_through_real_processes(
         with contextlib.suppress(urllib.error.HTTPError):  # without a session it may be refused: that is a span too
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10).read()
         wait_until(lambda: len(collector.spans) == 1)
-        wait_until(lambda: json.loads((tmp_path / "data" / "otel.json").read_text())["spans"] == 1)
+        said_in = tmp_path / "data" / "otel.json"
+        wait_until(lambda: said_in.exists() and json.loads(said_in.read_text())["spans"] == 1)
         said = subprocess.run(
             [sys.executable, "-m", "mcp_weir", "status", "--database-url", database_url, "--data-dir",
              str(tmp_path / "data")], capture_output=True, text=True, timeout=30)

@@ -142,15 +142,18 @@ class Otel:
             sums.least_s, sums.most_s = min(sums.least_s, seconds), max(sums.most_s, seconds)
 
     def _run(self) -> None:
-        due, ends = 0.0, False
+        due, ends, said = 0.0, False, None
         while not ends:
+            if self.sent != said:
+                said = self.sent
+                self._say()
             ends = self._stop.wait(self._every_s)
             while self._send_spans() and not self.sent.failing:
                 continue
             if ends or time.monotonic() >= due:
                 due = time.monotonic() + min(_METRICS_EVERY_S, 15 * self._every_s)
                 self._send_metrics()
-                self._say()
+        self._say()
 
     def _send_spans(self) -> bool:
         with self._lock:
