@@ -10,6 +10,18 @@ end
 local size = tonumber(os.getenv("BENCH_BODY") or "0")
 local pad = size > 0 and (',"pad":"' .. string.rep("x", size) .. '"') or ""
 local sessions = tonumber(os.getenv("BENCH_SESSIONS") or "0")
+local rate = tonumber(os.getenv("BENCH_RATE") or "0") -- requests a second, whatever the answers do; 0: as fast as they come
+if rate > 0 then
+  local ffi = require("ffi")
+  ffi.cdef("typedef struct { long s, ns; } moment; int clock_gettime(int, moment *);")
+  local at, began, slot = ffi.new("moment[1]"), nil, 0
+  function delay()
+    ffi.C.clock_gettime(1, at)
+    local now = tonumber(at[0].s) * 1000 + tonumber(at[0].ns) / 1e6
+    began, slot = began or now, slot + 1
+    return math.max(0, math.floor(began + slot * 1000 / rate - now))
+  end
+end
 local id = 0
 function request()
   id = id + 1

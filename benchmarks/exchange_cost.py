@@ -52,7 +52,8 @@ def call(meta: dict[str, object] | None) -> bytes:
 
 def exchange(headers: tuple[tuple[bytes, bytes], ...], body: bytes, answer: bytes, kind: bytes) -> Callable[[], bytes]:
     got = tuple((k, kind if k == b"Content-Type" else v) for k, v in GOT)
-    head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", 1, 1, said=said_by(READING, "POST", "/mcp", "", headers))
+    said = said_by(READING, "POST", "/mcp", "", headers)
+    head = RequestHead("POST", "/mcp", "", headers, "127.0.0.1", 1, 1, said=said)
 
     def run() -> bytes:
         watched = Exchange(READING, 1, head, 1_000_000, 0)

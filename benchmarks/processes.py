@@ -1,9 +1,8 @@
-"""What a benchmark runs: pinned processes, nginx and HAProxy configured, the weir, and other proxies of this kind."""
+"""What a benchmark runs: pinned processes, nginx and HAProxy configured, the weir, a plain aiohttp proxy."""
 
 import contextlib
 import dataclasses
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,12 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PEERS = HERE.parent / ".bench"
 ANSWER = (
     '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"The sum of 1 and 2 is 3."}],'
     '"structuredContent":{"result":3},"isError":false}}'
 )
-PINS = {"mitmproxy": "mitmproxy", "mcp-proxy": "mcp-proxy", "fastmcp": "fastmcp==4.2.3"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,6 +24,7 @@ class Running:
 
     port: int
     pids: list[int]
+    home: Path | None = None
 
     def cpu_s(self) -> float:
         """Seconds of CPU used so far, user and system."""
@@ -36,6 +34,16 @@ class Running:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def cpu_ms_of(self, word: bytes) -> float:
+        """Milliseconds of CPU of those processes whose command line has this word, by the scheduler's clock."""
+        spent = 0
+        for pid in self.pids:
+            with contextlib.suppress(OSError):
+                if word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    for thread in Path(f"/proc/{pid}/task").iterdir():
+                        spent += int((thread / "schedstat").read_text().split()[0])
+        return spent / 1e6
 
     def rss_kb(self) -> int:
         """Resident memory, shared pages counted by their share (PSS), in KiB."""
@@ -145,52 +153,23 @@ def weir(core: int | None, upstream: int, *more: str, data_dir: str | None = Non
 
 
 @contextlib.contextmanager
+def everything(core: int | None, upstream: int, database: str, *more: str) -> Iterator[Running]:
+    """`mcp-weir up`: relay workers, recorder, admin port; over a database that is ready."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "mcp_weir", "up", "--upstream", f"http://127.0.0.1:{upstream}/mcp",
+                   "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{free_port()}", "--data-dir", home,
+                   "--log-level", "error"]
+        with started([*command, *more], port, core, {"WEIR_DATABASE_URL": database}) as running:
+            time.sleep(2)  # the recorder is there
+            yield dataclasses.replace(running, pids=descendants(running.pids[0]), home=Path(home))
+
+
+@contextlib.contextmanager
 def plain_aiohttp(core: int | None, upstream: int) -> Iterator[Running]:
     """The proxy that everybody writes first."""
     port = free_port()
     command = [sys.executable, str(HERE / "plain_aiohttp.py"), str(port), f"http://127.0.0.1:{upstream}"]
-    with started(command, port, core) as running:
-        yield running
-
-
-def peer(name: str) -> Path | None:
-    """The bin folder of a peer's own environment, made on first use; None when it cannot be installed."""
-    home = PEERS / name
-    if not (home / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        pip = [str(home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", PINS[name]]
-        if subprocess.run(pip).returncode:
-            shutil.rmtree(home)
-            return None
-    return home / "bin"
-
-
-@contextlib.contextmanager
-def mitmproxy(core: int | None, upstream: int) -> Iterator[Running]:
-    """mitmdump in reverse mode."""
-    port, bin_dir = free_port(), peer("mitmproxy")
-    command = [f"{bin_dir}/mitmdump", "-q", "--mode", f"reverse:http://127.0.0.1:{upstream}",
-               "--listen-host", "127.0.0.1", "-p", str(port), "--set", "flow_detail=0"]
-    with tempfile.TemporaryDirectory() as home:
-        with started([*command, "--set", f"confdir={home}"], port, core) as running:
-            yield running
-
-
-@contextlib.contextmanager
-def mcp_proxy(core: int | None, upstream: int) -> Iterator[Running]:
-    """mcp-proxy twice, back to back over stdio, its only way from HTTP to HTTP (needs a real MCP server upstream)."""
-    port, bin_dir = free_port(), peer("mcp-proxy")
-    inner = [f"{bin_dir}/mcp-proxy", "--transport", "streamablehttp", f"http://127.0.0.1:{upstream}/mcp"]
-    command = [f"{bin_dir}/mcp-proxy", "--port", str(port), "--", *inner]
-    with started(command, port, core) as running:
-        yield running
-
-
-@contextlib.contextmanager
-def fastmcp_proxy(core: int | None, upstream: int) -> Iterator[Running]:
-    """FastMCP's own proxy (needs a real MCP server upstream)."""
-    port, bin_dir = free_port(), peer("fastmcp")
-    command = [f"{bin_dir}/python", str(HERE / "fastmcp_proxy.py"), str(port), f"http://127.0.0.1:{upstream}/mcp"]
     with started(command, port, core) as running:
         yield running
 
