@@ -31,7 +31,7 @@ class Answer:
     def __init__(self, client: ClientConnection, watch: Watch, known: Known, keep: bool) -> None:
         self.client, self.watch, self.known = client, watch, known
         self._modern_http, self.keep = known.http11, keep and known.http11
-        self.finished: Callable[[Answer], None] = _nobody
+        self.finished: Callable[[Answer], None] = nobody
         self.told = False
         self.connection: UpstreamConnection | None = None
         self.durable: Durable | None = None
@@ -220,5 +220,5 @@ class Answer:
             self.finished(self)
 
 
-def _nobody(answer: Answer) -> None:
+def nobody(answer: Answer) -> None:
     """Nobody waits."""

@@ -103,7 +103,7 @@ class ClientConnection(RequestHandler):
 
     __slots__ = (
         "_body", "_held", "_owed", "arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "opened_ns",
-        "refused", "seen", "seq",
+        "over", "refused", "rested", "seen", "seq",
     )
 
     def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
@@ -118,6 +118,8 @@ class ClientConnection(RequestHandler):
         self.flow: Flow | None = None
         self._body: StreamReader = EMPTY_PAYLOAD  # of the request that was parsed last
         self.refused = False
+        self.rested = False  # aiohttp's task has nothing to do but to wait, though it may not have come to that yet
+        self.over: asyncio.Future[bool] | None = None  # awaited: the end of `flow`; true when the client stays
 
     @property
     def address(self) -> str | None:
@@ -132,6 +134,11 @@ class ClientConnection(RequestHandler):
             self.flow is None and not self._request_in_progress and not self._messages and self._body.is_eof()
             and not self._held
         )
+
+    @property
+    def waiting(self) -> bool:
+        """A request has come whose turn it is not yet."""
+        return bool(self._messages)
 
     @property
     def stopped(self) -> bool:
@@ -184,8 +191,7 @@ class ClientConnection(RequestHandler):
     def _by_sight(self, data: bytes) -> bool:
         """True when this needs no parser: the request has begun, or waits for the rest of itself."""
         seen, self.seen = sight(data), None
-        waiter = self._waiter
-        free = not (self.flow is not None or waiter is None or waiter.done() or self._messages)
+        free = self._task_is_idle() and not self._messages
         if seen is None:
             if free and is_beginning(data):
                 self._held = data
@@ -241,8 +247,11 @@ class ClientConnection(RequestHandler):
 
         The quick way saves two wake-ups and a task for each request: a sixth of the relay's time.
         """
+        if not self._messages:
+            return
         waiter = self._waiter
-        if self.flow is not None or waiter is None or waiter.done() or not self._messages:
+        if not self._task_is_idle():
+            self.rested = False  # it will find this message
             return
         message, payload = self._messages[0]
         gate = cast(Gate, self._manager)
@@ -250,17 +259,32 @@ class ClientConnection(RequestHandler):
             isinstance(message, RawRequestMessage) and payload.is_eof()
             and gate.ways.quick(Request(message, payload, self, None, None))
         ):
-            waiter.set_result(None)
+            self.rested = False
+            if waiter is not None:
+                waiter.set_result(None)
             return
         self._messages.popleft()
         assert self._parser is not None
         self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
+        if self._messages:
+            self.rested = False
+
+    def _task_is_idle(self) -> bool:
+        """Nothing is being answered, and aiohttp's task waits, or is on its way to wait.
+
+        That way takes some turns of the loop, and a busy client's next request is here before its end. If it had to go
+        through the task for that, so would the one after it, and the quick way would never be taken under load.
+        """
+        waiter = self._waiter
+        return self.flow is None and (self.rested if waiter is None else not waiter.done())
 
     def answered(self, keep: bool) -> None:
         """The request that was begun at once is over."""
         self.flow = None
+        if self.over is not None and not self.over.done():
+            self.over.set_result(keep)
         if not keep:
             self.force_close()
             return

@@ -6,6 +6,7 @@ the head has come before (heads.py). Everything else (a body still on its way, a
 takes the patient way of forward.py.
 """
 
+import asyncio
 import functools
 import itertools
 import time
@@ -15,7 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from mcp_weir.errors import ClientFault
 from mcp_weir.relay.answer import Answer, Durable
-from mcp_weir.relay.client import CLOSE, ClientConnection, Request, Written
+from mcp_weir.relay.client import CLOSE, KEEP, ClientConnection, Request, Written
 from mcp_weir.relay.forward import Forward, framed, refusal, request_head
 from mcp_weir.relay.forwarded import client_of, element
 from mcp_weir.relay.guard import check, path_of
@@ -107,7 +108,14 @@ class Exchanges:
 
     async def patient(self, request: Request) -> Written:
         """Carry a request that has to wait, in aiohttp's task for it."""
+        client = request.client
+        client.rested = False
+        if client.flow is not None:  # begun while this task was on its way to wait: answers keep the requests' order
+            client.over = asyncio.get_running_loop().create_future()
+            if not await client.over:
+                return CLOSE
         written = await self._patient(request)
+        client.rested = written is KEEP and request.payload.is_eof() and not client.waiting
         if written is CLOSE and not request.payload.is_eof():
             request.client.end_writing()
         return written
