@@ -1,7 +1,5 @@
 """Bodies of 64 MiB, both ways: seconds, rate, and the most memory meanwhile: `python benchmarks/bodies.py`."""
 
-import argparse
-import json
 import socket
 import statistics
 import sys
@@ -9,13 +7,14 @@ import threading
 import time
 
 import processes
+import results
 from processes import Contestant, Running, memory_kb
 
 CONTESTANTS: dict[str, Contestant] = {
     "direct": processes.direct,
     "nginx": lambda core, port: processes.nginx(core, port),
     "weir": lambda core, port: processes.weir(core, port),
-    "plain aiohttp": processes.plain_aiohttp,
+    "plain aiohttp proxy": processes.plain_aiohttp,
 }
 BLOCK = b"x" * 65536
 
@@ -74,10 +73,9 @@ def peak_kb(running: Running, done: threading.Event, found: list[int]) -> None:
 
 def main() -> int:
     """Print what came out."""
-    parser = argparse.ArgumentParser()
+    parser = results.parser("Bodies of 64 MiB.")
     parser.add_argument("--mib", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     size = args.mib << 20
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -95,8 +93,7 @@ def main() -> int:
             watcher.join()
             found[name] = {f"{way}_mib_s": round(args.mib / statistics.median(of)) for way, of in times.items()}
             found[name]["grew_by_kib"] = max(0, max(seen) - before)
-    print(json.dumps(found) if args.json else "\n".join(f"{name}: {row}" for name, row in found.items()))
-    return 0
+    return results.say("bodies", found, args.keep)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ CAUSES = (  # of an object's name, and of a symbol's in the kernel; the first th
     ("JSON (msgspec)", r"^_core\."),
     ("our compiled modules", r"mypyc|^(?:wire|traffic|relay|spool)\b"),
     ("interpreter: allocation and collection",
-     r"^(?:python|libpython)\S* (?:_?PyObject_(?:Malloc|Free|GC)|pymalloc|gc_|.*[Dd]ealloc|.*_GC_|visit_|subtract_refs)"),
+     r"^(?:python|libpython)\S* (?:_?PyObject_(?:Malloc|Free|GC)|gc_|.*[Dd]ealloc|.*_GC_|visit_|subtract_refs)"),
     ("interpreter", r"^(?:python|libpython)"),
     ("nginx itself", r"^nginx"),
     ("libc, zlib and the rest", r""),

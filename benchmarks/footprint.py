@@ -1,7 +1,6 @@
 """Memory of each process at rest, and the time from start to the first forwarded request."""
 
 import http.client
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 
 import processes
+import results
 from load import wrk
 
 from mcp_weir.store.embedded import EmbeddedPostgres
@@ -37,6 +37,7 @@ def _asked(port: int) -> int:
 
 def main() -> int:
     """Print JSON: seconds to the first answer, KiB (PSS) of each process idle and after load."""
+    args = results.parser("Memory at rest, and the time to the first forwarded request.").parse_args()
     with tempfile.TemporaryDirectory() as home, processes.nginx(0) as upstream:
         postgres = EmbeddedPostgres(Path(home))
         url = postgres.start()
@@ -61,8 +62,7 @@ def main() -> int:
                 child.terminate()
                 child.wait(40)
         postgres.stop()
-    print(json.dumps(found, indent=2))
-    return 0
+    return results.say("footprint", found, args.keep)
 
 
 def _memory(pid: int) -> dict[str, int]:
