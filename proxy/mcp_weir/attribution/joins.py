@@ -10,10 +10,11 @@ import uuid
 from collections import OrderedDict, defaultdict, deque
 
 from mcp_weir.attribution.asked import AskedIndex
+from mcp_weir.attribution.fallbacks import Address, Fallbacks, Hello, address_of, is_try
 from mcp_weir.attribution.operations import HandedOut, Operations, handed_out, looks_for
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
 from mcp_weir.attribution.verdicts import Row, given_up, may_be_cancelled, outcome_of, row_of, without_request
-from mcp_weir.traffic.facts import EventIds, Heartbeat, Identity, Line, Opened, Request
+from mcp_weir.traffic.facts import Answer, Assigned, EventIds, Heartbeat, Identity, Line, Opened, Request
 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
 _CLIENTS_KNOWN = 65_536
@@ -45,6 +46,7 @@ class Joiner:
     def __init__(self, idle_window_us: int = 1_800_000_000) -> None:
         self.exchanges: dict[ExchangeId, ExchangeState] = {}
         self.operations = Operations()
+        self.fallbacks = Fallbacks()
         self.clients: OrderedDict[uuid.UUID, Identity] = OrderedDict()
         self.introduced: deque[uuid.UUID] = deque(maxlen=_CLIENTS_KNOWN)  # for whoever keeps what depends on it
         self._idle_window_us = idle_window_us
@@ -84,8 +86,13 @@ class Joiner:
             state = self.exchanges.get(ident)
             if state is None:  # its Opened was lost with a dropped line: counted there
                 continue
-            was_finished = state.finished
+            was_finished, session = state.finished, state.session
+            if isinstance(fact, Answer | Assigned) and fact.session not in (None, session):
+                self._asked.drop(state)
             heard = state.fold(fact)
+            if state.session != session:  # whatever is unresolved waits under its new name
+                for request in state.requests.values():
+                    self._asked.add(state, request)
             if heard is not None:
                 self._heard.append(heard)
             if isinstance(fact, EventIds) and state.continues in self.exchanges:
@@ -95,6 +102,9 @@ class Joiner:
                 self._closed_now.add(ident)
             if isinstance(fact, Request):
                 self._asked.add(state, fact)
+                if fact.method == "initialize":
+                    who = fact.client or Identity()
+                    self.greeted(address_of(state), Hello(state.opened.wall_us, who.name, who.version))
 
     def receive(self, heard: Elsewhere) -> bool:
         """An answer or cancel that another exchange carried; False when no request here waits for it."""
@@ -103,6 +113,10 @@ class Joiner:
             return False
         self._touched.add(state.ident)
         return True
+
+    def greeted(self, address: Address, hello: Hello) -> None:
+        """An `initialize` passed, here or in another recorder's hands: what was tried before it may be a probe."""
+        self._touched.update(ident for ident in self.fallbacks.learn(address, hello) if ident in self.exchanges)
 
     def interrupt(self, stream: uuid.UUID) -> None:
         """The stream's writer is dead and its last segment read: what is open will not be closed by it."""
@@ -233,6 +247,17 @@ class Joiner:
         if may_be_cancelled(state, request, outcome) and watermark_us < over_us:
             self._wait(state, over_us)
             return None
+        return self._tried(state, request, outcome, watermark_us) if is_try(state, request) else outcome
+
+    def _tried(self, state: ExchangeState, request: Request, outcome: str, watermark_us: int) -> str | None:
+        """A refused modern try is a probe where `initialize` follows: wait until that is known."""
+        if self.fallbacks.followed(state, request):
+            state.flag(request.member, "probe")
+            outcome = "ok"
+        elif watermark_us < (until_us := self.fallbacks.wait(state)) and state.ident not in self._given_up:
+            self._wait(state, until_us)
+            return None
+        self.fallbacks.drop(state)
         return outcome
 
     def _linked(self, state: ExchangeState, request: Request, watermark_us: int) -> bool:

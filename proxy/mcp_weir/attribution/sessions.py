@@ -6,6 +6,7 @@ exchange. A session is what the server accepted: never one that only a 4xx answe
 """
 
 import dataclasses
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,6 +16,9 @@ from mcp_weir.attribution.verdicts import ERRORS, Row, wall
 from mcp_weir.traffic.facts import Identity, request_key
 from mcp_weir.traffic.labels import label
 
+_SESSION_UNKNOWN = re.compile(  # the SDKs' own words under 400, and those of servers in the field
+    r"(?i)no valid session|(?:invalid|unknown|expired)(?: or (?:invalid|unknown|expired))? session"
+    r"|session (?:id )?(?:was |is |has )?(?:not found|unknown|invalid|expired|terminated|does not exist)")
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 
 
@@ -87,7 +91,8 @@ class SessionDelta:
         """Take what this exchange says of client, server and network, where it is the earliest to say so."""
         at, by = wall(state.opened.wall_us), exchange_key(state)
         self.last_seen_at = max(self.last_seen_at, at)
-        self.session_id = self.session_id or state.opened.session_id
+        if self.session_key == state.opened.session:
+            self.session_id = self.session_id or state.opened.session_id
         if (at, by.int) <= (self.started_at, self.seen_by.int):
             self._see(state, at, by)
         for member, request in state.requests.items():
@@ -125,7 +130,7 @@ class SessionEnd:
     """A session was ended, or was not known to its server any more; columns of weir.session_ends."""
 
     session_key: uuid.UUID
-    reason: str  # client_delete | lost | transport_closed
+    reason: str  # client_delete | lost | replaced | transport_closed
     at: datetime
     closed_by: str | None
     stream: uuid.UUID | None
@@ -159,16 +164,18 @@ def accepted(state: ExchangeState) -> bool:
 
 
 def end_of(state: ExchangeState) -> SessionEnd | None:
-    """How this exchange ended its session, if it did."""
-    closed, session = state.closed, state.session
+    """How this exchange ended the session that it named or opened, if it did."""
+    closed, session = state.closed, state.opened.session or state.assigned
     if session is None or (closed is None and not (state.interrupted and state.opened.transport == "sse")):
         return None
     at = wall(state.opened.wall_us) + timedelta(microseconds=closed.at_us if closed else 0)
     status = (closed.status if closed else None) or 0
     if state.opened.http_method == "DELETE" and 200 <= status < 300:
         reason = "client_delete"
-    elif status == 404 and closed is not None and closed.upstream_error is None and state.opened.session is not None:
+    elif _unknown_to_server(state, status):
         reason = "lost"
+    elif state.opened.session is not None and state.assigned not in (None, state.opened.session) and status < 400:
+        reason = "replaced"  # `initialize` within a session began another
     elif state.opened.transport == "sse" and status < 400:
         reason = "transport_closed"
     else:
@@ -178,3 +185,14 @@ def end_of(state: ExchangeState) -> SessionEnd | None:
         session, reason, at, closed.closed_by if closed else None,
         None if state.opened.proxied else state.origin.stream, connection,
     )
+
+
+def _unknown_to_server(state: ExchangeState, status: int) -> bool:
+    """404 says so by the protocol; some servers answer 400 and say it in words. Void if it is heard of again."""
+    closed = state.closed
+    if closed is None or closed.upstream_error is not None or state.opened.session is None:
+        return False
+    if status == 404:
+        return True
+    told = (answer.error_message or "" for answer in state.answers.values())
+    return status == 400 and any(_SESSION_UNKNOWN.search(message) for message in told)

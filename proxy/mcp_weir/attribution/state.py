@@ -67,8 +67,11 @@ class ExchangeState(msgspec.Struct):
 
     @property
     def session(self) -> uuid.UUID | None:
-        """The transport session: of the request, or as assigned by the answer to `initialize` or an endpoint event."""
-        return self.opened.session or self.assigned
+        """The transport session: as assigned by the answer to `initialize` or an endpoint event, or of the request.
+
+        A client that begins anew may still name the session it had: what it was given is what it speaks in.
+        """
+        return self.assigned or self.opened.session
 
     @property
     def resumable(self) -> bool:

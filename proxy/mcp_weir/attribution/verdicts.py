@@ -143,6 +143,8 @@ def without_request(state: ExchangeState) -> str | None:
         return "ok"
     if closed.upstream_error or (closed.status or 0) >= 400:
         return "http_error"
+    if closed.status in (202, 204) and "malformed" in closed.flags:
+        return None  # it asked for nothing, and nothing failed
     if {"malformed", "oversized", "undecoded"} & set(closed.flags):
         return "ok" if closed.closed_by == "complete" else "client_aborted"
     return "upstream_aborted" if closed.closed_by == "upstream" and closed.status is None else None

@@ -31,7 +31,7 @@ class Meeting:
     ) -> None:
         self.watermark_us = 0  # unknown until our own streams are among those that it waits for
         self._told = False
-        self._conn, self._recorder, self._joiner = conn, recorder, joiner
+        self._conn, self._recorder, self._joiner, self._idle_window = conn, recorder, joiner, idle_window
         self._settler = Settler(conn, idle_window)
         self._since_s = time.monotonic()
         self._next_ask = self._next_tell = self._next_sweep = self._next_settle = self._next_look_over = 0.0
@@ -60,6 +60,10 @@ class Meeting:
             found = waiting.continued(self._conn, session, event_id)
             if found is not None and found != ident:
                 joiner.exchanges[ident].continues = found
+        since_us = joiner.fallbacks.since_us
+        if since_us is not None and now >= self._next_ask:
+            for address, hello in waiting.greetings(self._conn, since_us):
+                joiner.greeted(address, hello)
         asks = bool(joiner.waits) and now >= self._next_ask
         if asks:  # after the watermark: what others had read by it, they had posted by then
             self._next_ask = now + _ASK_EVERY_S
@@ -93,6 +97,7 @@ class Meeting:
             self._next_sweep = began + _SWEEP_EVERY_S
             waiting.sweep(self._conn, self.watermark_us)
             forget_scopes(self._conn)
+            succession.replace(self._conn, self.watermark_us, self._idle_window)
         now = time.monotonic()
         self._next_settle = now + max(_SETTLE_EVERY_S, _REST * (now - began))
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from mcp_weir.attribution.fallbacks import Address, Hello
 from mcp_weir.attribution.operations import HandedOut
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import wall
@@ -146,6 +147,16 @@ def continued(conn: psycopg.Connection, session: uuid.UUID, event_id: bytes) -> 
         "SELECT stream, exchange FROM weir.open_exchanges WHERE session_key = %s AND event_ids @> ARRAY[%s]"
         " AND event_ids <> '{}' ORDER BY stream, exchange LIMIT 1", (session, event_id)).fetchone()
     return None if found is None else (found[0], found[1])
+
+
+def greetings(conn: psycopg.Connection, since_us: int) -> list[tuple[Address, Hello]]:
+    """Each `initialize` stored since then, by whomever: behind the watermark and a moment for writing, all of them."""
+    found = conn.execute(
+        "SELECT service, principal_key, host(remote_addr), user_agent, (extract(epoch FROM started_at) * 1e6)::bigint,"
+        " client_name, client_version FROM weir.request_rows WHERE method = 'initialize' AND started_at >= %s"
+        " ORDER BY started_at LIMIT 10000", (wall(since_us) - timedelta(seconds=2),))
+    return [((service, principal, addr, agent), Hello(at_us, name, version))
+            for service, principal, addr, agent, at_us, name, version in found.fetchall()]
 
 
 def load_clients(conn: psycopg.Connection, keys: Iterable[uuid.UUID]) -> dict[uuid.UUID, Identity]:
