@@ -6,6 +6,7 @@ spooled, dropped by each of REASONS.
 """
 
 import dataclasses
+import errno
 import json
 import mmap
 import os
@@ -160,7 +161,9 @@ def why_unread(path: Path) -> str | None:
 def _bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # the page is well: to be asked again, before it is buried
+            raise
         return None
 
 

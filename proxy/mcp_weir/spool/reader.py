@@ -98,14 +98,22 @@ class Index:
         """The readable segments of one stream, in order, as they are now."""
         folder = self._root / str(stream)
         found = []
-        names = sorted(name for name in _names(folder) if name.endswith(SUFFIX))
+        try:
+            names = sorted(name for name in _names(folder) if name.endswith(SUFFIX))
+        except OSError as error:
+            self.strange[folder] = f"unreadable: {error.strerror}"
+            return []
         for path in (folder / name for name in names):
-            header = self._headers.get(path) or self._read_header(path)
+            try:
+                header = self._headers.get(path) or self._read_header(path)
+            except OSError as error:  # what comes after it may speak of what is in it: the stream waits here
+                self.strange[path] = f"unreadable: {error.strerror}"
+                break
             if header is not None:
                 self._headers[path] = header
                 found.append(Segment(path, header))
         for path in pages(folder):
-            if path not in self._pages:
+            if path not in self._pages or (self._pages[path] or "").startswith("unreadable"):
                 self._pages[path] = why_unread(path)
             if (why := self._pages[path]) is not None:
                 self.strange[path] = why
@@ -129,7 +137,7 @@ class Index:
             return msgspec.json.decode(payload, type=SegmentHeader)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except msgspec.DecodeError as error:
             self.strange[path] = f"unreadable: {type(error).__name__}"
             return None
 
@@ -150,12 +158,12 @@ def stream_is_live(root: Path, stream: uuid.UUID) -> bool:
 def remove_stream(root: Path, stream: uuid.UUID) -> bool:
     """Remove a dead, drained stream's folder; False (and left as it is) while anything of value is in it."""
     folder = root / str(stream)
-    leftovers = [*(page for page in pages(folder) if why_unread(page) is None), *folder.glob("*.new")]
-    if {folder / name for name in _names(folder)} - set(leftovers):
-        return False
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
     try:
+        leftovers = [*(page for page in pages(folder) if why_unread(page) is None), *folder.glob("*.new")]
+        if {folder / name for name in _names(folder)} - set(leftovers):
+            return False
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
         folder.rmdir()
     except OSError:
         return False
@@ -192,9 +200,10 @@ def _decode(payload: bytes, position: int, lines: list[tuple[int, Line]], damage
 
 
 def _names(folder: Path) -> list[str]:
+    """What is in it; nothing where it is gone. Any other trouble is raised: it does not make a folder empty."""
     try:
         return os.listdir(folder)
-    except OSError:
+    except FileNotFoundError:
         return []
 
 
@@ -212,7 +221,7 @@ def _locked(path: Path) -> bool:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except BlockingIOError:
-        return True
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:  # held; or nobody can tell (no descriptor left), and a living worker must not be taken for dead
+        return True
