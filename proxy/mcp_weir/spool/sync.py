@@ -39,6 +39,11 @@ class Syncer:
             self._fd = fd
         self.wrote()
 
+    def named(self, *folders: Path) -> None:
+        """Names were made in these folders: to be on disk with the next sync."""
+        with self._lock:
+            self._new_names += folders
+
     def wrote(self) -> None:
         """Something was written to the file followed."""
         self._written += 1

@@ -59,6 +59,7 @@ class SpoolWriter:
             self._segment_bytes = min(segment_bytes, max(self._budget.disk_bytes // 16, 64 * 1024))
             self._counters = Counters(self._dir, service, instance)
             self._sync = Syncer(0 if durability == "power" else EVERY_S)
+            self._sync.named(root.parent, root)  # a stream whose folder a power cut takes is lost whole
             self._rotate()
         except OSError as error:
             why = f"cannot write the spool in {root}: {error.strerror}; check its owner and space"

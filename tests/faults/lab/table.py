@@ -120,6 +120,8 @@ def _ordered() -> list[Row]:
 
 
 def _plain(value: float) -> str:
+    if value == float("inf"):
+        return "for ever"
     if isinstance(value, int) or value == int(value if value == value else 0):
         return f"{int(value):,}" if value == value else "nothing"
     return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
