@@ -69,7 +69,7 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             near = difflib.get_close_matches(cmd_name, COMMANDS, 1)
-            ctx.fail(f"no command {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            ctx.fail(f"No such command {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         module, _, name = COMMANDS[cmd_name].partition(":")
         found = getattr(importlib.import_module(f"mcp_weir.cli.{module}"), name)
         assert isinstance(found, click.Command)
