@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 
 import structlog
@@ -38,8 +39,7 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
     recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=sinks)
     drain = threading.Thread(target=recorder.run, args=(stop,), name="drain", daemon=True)
     keeper = threading.Thread(target=keep_house, args=(url, settings.retention, stop), name="keeper", daemon=True)
-    gc.freeze()  # what is loaded by now stays; a batch is tens of thousands of objects that all go at once
-    gc.set_threshold(100_000, 50, 100)
+    tune_process()
     drain.start()
     keeper.start()
     try:
@@ -60,6 +60,13 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
         if recorder.state.lag_bytes:
             log.warning("recorder.left_in_spool", bytes=recorder.state.lag_bytes, hint="the next start goes on with it")
         os.close(lock)
+
+
+def tune_process() -> None:
+    """For a process that drains: call when everything is loaded."""
+    gc.freeze()  # what is loaded by now stays; a batch is tens of thousands of objects that all go at once
+    gc.set_threshold(100_000, 50, 100)
+    sys.setswitchinterval(0.001)  # who waits for Postgres gets its turn soon while the next batch is read
 
 
 def _wait_for_signal() -> None:

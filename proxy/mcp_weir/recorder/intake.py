@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,8 +27,8 @@ from mcp_weir.spool.reader import Take, remove_stream
 from mcp_weir.spool.segment import SegmentHeader, seal
 from mcp_weir.traffic.facts import Heartbeat, Line, Opened
 
-_READ_BYTES = 4 << 20
-_READ_LINES = 8192
+_READ_BYTES = 8 << 20
+_READ_LINES = 16_384
 _HOUSEKEEPING_S = 5.0
 _POISON_ROUNDS = 4
 log = structlog.get_logger()
@@ -62,6 +63,9 @@ class Intake:
         self._loaded: set[uuid.UUID] = set()
         self._heard: dict[uuid.UUID, int] = {}  # stream -> wall time of the last heartbeat read, microseconds
         self._reading, self._settled = Reading(), Settled()
+        self._reader = ThreadPoolExecutor(1, "recorder-reader")  # Postgres and Python then work at the same time
+        self._ahead: Future[Reading] | None = None
+        self._caution = 0
         self._next_housekeeping = 0.0
 
     @property
@@ -81,12 +85,9 @@ class Intake:
     def next_batch(self, caution: int) -> Batch | None:
         """Read on and join; None when there is nothing worth a transaction. `caution` makes batches smaller."""
         self._meet()
-        limit = 1 if caution >= self.SINGLE else _READ_LINES >> 3 * caution
-        self.position = None
-        quick = not (caution or self._condemned)  # where a line breaks something, each goes its own, general way
-        if quick:
-            self._quick.begin()
-        reading = self._reading = self._tail.read(_READ_BYTES, limit, self._taker if quick else None)
+        self.position, self._caution = None, caution
+        reading = self._reading = self._read() if self._ahead is None else self._ahead.result()
+        self._ahead = None
         batch = Batch(advances=reading.advances, buried=[header.stream for header in reading.buried])
         self._take(reading, batch)
         self._quick.harvest(batch)
@@ -108,7 +109,32 @@ class Intake:
         return batch
 
     def write(self, batch: Batch) -> None:
-        """Commit the batch, without what Postgres refuses of it: that goes to quarantine."""
+        """Commit the batch; under a backlog, the next is read meanwhile."""
+        if self._reading.full():
+            self._tail.assume(self._reading)
+            self._ahead = self._reader.submit(self._read)
+        try:
+            self._commit(batch)
+            self._meeting.settle(bool(batch.queue or batch.packed.queue), self._reading.full())
+        finally:
+            if self._ahead is not None:
+                wait([self._ahead])
+        self._tail.committed(self._reading)
+        for stream in batch.buried:
+            self._coverage.forget(stream)
+            self._quick.forget(stream)
+            self._heard.pop(stream, None)
+        self.quiet_lines += self.lines
+
+    def _read(self) -> Reading:
+        limit = 1 if self._caution >= self.SINGLE else _READ_LINES >> 3 * self._caution
+        quick = not (self._caution or self._condemned)  # where a line breaks something, each goes its own, general way
+        if quick:
+            self._quick.begin()
+        return self._tail.read(_READ_BYTES, limit, self._taker if quick else None)
+
+    def _commit(self, batch: Batch) -> None:
+        """Without what Postgres refuses of it: that goes to quarantine."""
         for _ in range(_POISON_ROUNDS):
             batch.rollups = roll_up(batch.rows, batch.packed)
             try:
@@ -118,13 +144,6 @@ class Intake:
                 self._set_aside(batch, self._sink.find_poison(batch))
         else:
             raise RuntimeError("a batch is refused whose parts are not")
-        self._tail.committed(self._reading)
-        self._meeting.settle(bool(batch.queue))
-        for stream in batch.buried:
-            self._coverage.forget(stream)
-            self._quick.forget(stream)
-            self._heard.pop(stream, None)
-        self.quiet_lines += self.lines
 
     def _taker(self, header: SegmentHeader) -> Take:
         return self._quick.way(_origin(header))

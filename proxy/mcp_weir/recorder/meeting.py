@@ -14,7 +14,8 @@ from mcp_weir.sinks.settler import Settler, forget_scopes
 _ASK_EVERY_S = 0.25  # while something here waits for another exchange
 _TELL_EVERY_S = 1.0
 _SETTLE_EVERY_S = 0.2
-_REST = 2  # settling takes at most a third of the recorder's time
+_REST = 2  # settling takes at most a third of the recorder's time,
+_REST_BEHIND = 15  # and a sixteenth while the spool is behind: rows first, then whose session they are
 _SWEEP_EVERY_S = 10.0
 _STRANGER_S = 2.0  # a session whose client is not known is not asked for again within
 _GIVE_UP_AFTER = timedelta(minutes=10)  # a replica that is silent for longer holds back no verdict
@@ -34,7 +35,8 @@ class Meeting:
         self._conn, self._recorder, self._joiner, self._idle_window = conn, recorder, joiner, idle_window
         self._settler = Settler(conn, idle_window)
         self._since_s = time.monotonic()
-        self._next_ask = self._next_tell = self._next_sweep = self._next_settle = self._next_look_over = 0.0
+        self._next_ask = self._next_tell = self._next_sweep = self._next_look_over = 0.0
+        self._settled_s, self._settling_s = 0.0, 0.0  # when the settler last ended, and how long it took
         self._strangers: dict[uuid.UUID, float] = {}
         conn.execute(
             "INSERT INTO weir.parameters (name, value) VALUES ('idle_window', %s) ON CONFLICT (name) DO UPDATE"
@@ -83,10 +85,11 @@ class Meeting:
             batch.waits.marks = marks
             batch.waits.alive = True
 
-    def settle(self, fresh: bool) -> None:
+    def settle(self, fresh: bool, behind: bool) -> None:
         """Settle derived sessions, sooner when something `fresh` is queued. Not within a transaction."""
         began = time.monotonic()
-        if began < (self._next_settle if fresh else self._next_look_over):
+        rest_s = max(_SETTLE_EVERY_S, (_REST_BEHIND if behind else _REST) * self._settling_s)
+        if began < (self._settled_s + rest_s if fresh or behind else self._next_look_over):
             return
         watermark_us = waiting.watermark_us(self._conn, self._patience(_SETTLE_AFTER)) if self._told else 0
         self._settler.run(watermark_us)
@@ -98,8 +101,8 @@ class Meeting:
             waiting.sweep(self._conn, self.watermark_us)
             forget_scopes(self._conn)
             succession.replace(self._conn, self.watermark_us, self._idle_window)
-        now = time.monotonic()
-        self._next_settle = now + max(_SETTLE_EVERY_S, _REST * (now - began))
+        self._settled_s = time.monotonic()
+        self._settling_s = self._settled_s - began
 
     def _look(self, now: float) -> None:
         self.watermark_us = waiting.watermark_us(self._conn, self._patience(_GIVE_UP_AFTER))

@@ -83,11 +83,15 @@ class Tail:
             self._read_stream(stream, segments, reading)
         return reading
 
-    def committed(self, reading: Reading) -> None:
-        """The reading is in the database: go on from there, and remove what was acknowledged. Needs no space."""
+    def assume(self, reading: Reading) -> None:
+        """Read on behind this reading, which is being written; whoever is wrong in that throws everything away."""
         for step in reading.advances:
             self._cursors[step.segment] = _Cursor(step.new, step.done)
         self._finished |= {header.stream for header in reading.buried}
+
+    def committed(self, reading: Reading) -> None:
+        """The reading is in the database: go on from there, and remove what was acknowledged. Needs no space."""
+        self.assume(reading)
         self.tidy()
 
     def tidy(self) -> None:

@@ -54,11 +54,6 @@ class _PackedDumper(Dumper):
         return _PackedDumper(self.cls, None, obj.oid)
 
 
-def register(conn: psycopg.Connection[Any]) -> None:
-    """Teach a connection to send Packed."""
-    conn.adapters.register_dumper(Packed, _PackedDumper)
-
-
 def columns(query: bytes, rows: Iterable[Sequence[object]]) -> list[Packed]:
     """The columns of rows as the arrays that a query unnests, by its casts (`%s::uuid[]`). Empty without rows.
 
@@ -99,3 +94,5 @@ _PACK: dict[str, Callable[[Any], bytes]] = {
     "uuid": attrgetter("bytes"), "text": str.encode, "bytea": bytes, "jsonb": pack_jsonb, "inet": pack_inet,
     **{kind: struct.Struct("!" + code).pack for kind, (code, _) in _FIXED.items()},
 }
+
+psycopg.adapters.register_dumper(Packed, _PackedDumper)

@@ -43,7 +43,6 @@ class PostgresSink:
         self.tombstone = 0  # the newest one that the caller knows
         self._conn = conn
         self._partitions: set[date] = set()
-        arrays.register(conn)
         types = column_types(conn, "weir.request_rows")
         self._rows, self.packer = Columns(COLUMNS, types), packing.RowPacker(types)
         self._pending = Columns(COLUMNS, column_types(conn, "weir.pending_requests"))

@@ -26,6 +26,7 @@ from mcp_weir.sinks import arrays
 _ROWS_A_RUN = 10_000  # so that the drain never waits long
 _LOOK_BACK = timedelta(days=1)  # the farthest that a scope is derived again
 _ROWS_AGAIN = 200_000  # beyond it (a scope that never pauses) what is late is taken as if it came last
+_ALL = 1 << 62
 _FORGET_SCOPES = timedelta(days=2)
 _WHO = ("service", "instance", "era", "protocol_version", "client_name", "client_version", "client_label", "user_agent",
         "principal_key", "remote_addr")
@@ -125,7 +126,7 @@ class Settler:
         queued = self._queued(scopes)
         states = self._states(scopes)
         known = self._known([(q, at) for rows in queued.values() for q, at in rows])
-        settled = []
+        settled, cut_us = [], _cut_us(queued)
         for scope, rows in queued.items():
             state = states.get(scope, Scope())
             late = [q for q, _ in rows if q.leads and q.at_us // BURST_US <= state.frontier_us // BURST_US]
@@ -137,7 +138,7 @@ class Settler:
             if again:
                 settled.append((scope, self._again(again, entries, state, watermark_us)))
             else:
-                settled.append((scope, settle(state, entries, known, watermark_us, self._window_us)))
+                settled.append((scope, settle(state, entries, known, min(watermark_us, cut_us), self._window_us)))
         self._write(settled)
         return sum(len(rows) for rows in queued.values())
 
@@ -244,6 +245,17 @@ class Settler:
     def _unnest(self, query: bytes, rows: Sequence[Sequence[object]]) -> None:
         if rows:
             self._conn.execute(query, arrays.columns(query, rows))
+
+
+def _cut_us(queued: dict[bytes, list[tuple[Queued, datetime]]]) -> int:
+    """Up to where the queue was read, when it was not read to its end: what came together is settled together.
+
+    Else the rest of that moment would come late next time, and all that came before it be derived again.
+    """
+    times = [q.at_us for rows in queued.values() for q, _ in rows]
+    if len(times) < _ROWS_A_RUN or min(times) // BURST_US == max(times) // BURST_US:
+        return _ALL
+    return max(times)
 
 
 def forget_scopes(conn: psycopg.Connection) -> None:
