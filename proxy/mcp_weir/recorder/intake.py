@@ -53,7 +53,7 @@ class Intake:
         self.lines = self.damaged = self.torn_bytes = self.quiet_lines = 0
         self.watermark: datetime | None = None
         self._conn, self._sink, self._root, self._idle_window = conn, sink, root, idle_window
-        self._condemned = condemned
+        self._condemned, self._broken = condemned, {segment for segment, _ in condemned}
         self._forgotten = Forgotten(conn)
         sink.tombstone = self._forgotten.newest
         self._tail, self._joiner = Tail(root), Joiner(int(idle_window.total_seconds() * 1e6))
@@ -128,10 +128,8 @@ class Intake:
 
     def _read(self) -> Reading:
         limit = 1 if self._caution >= self.SINGLE else _READ_LINES >> 3 * self._caution
-        quick = not (self._caution or self._condemned)  # where a line breaks something, each goes its own, general way
-        if quick:
-            self._quick.begin()
-        return self._tail.read(_READ_BYTES, limit, self._taker if quick else None)
+        self._quick.begin()
+        return self._tail.read(_READ_BYTES, limit, self._taker)
 
     def _commit(self, batch: Batch) -> None:
         """Without what Postgres refuses of it: that goes to quarantine."""
@@ -145,7 +143,9 @@ class Intake:
         else:
             raise RuntimeError("a batch is refused whose parts are not")
 
-    def _taker(self, header: SegmentHeader) -> Take:
+    def _taker(self, header: SegmentHeader) -> Take | None:
+        if self._caution or header.segment in self._broken:  # where a line breaks something, each goes the general way
+            return None
         return self._quick.way(_origin(header))
 
     def _meet(self) -> None:

@@ -12,7 +12,7 @@ from mcp_weir.spool.segment import SegmentHeader
 from mcp_weir.traffic.facts import Line
 
 _LOOK_EVERY_S = 0.25
-Taker = Callable[[SegmentHeader], Take]
+Taker = Callable[[SegmentHeader], Take | None]
 
 
 @dataclasses.dataclass(slots=True)
