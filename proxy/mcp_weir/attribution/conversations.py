@@ -2,12 +2,14 @@
 
 import uuid
 from collections import defaultdict
+from typing import Any
 
 import msgspec
 
-from mcp_weir.attribution.evidence import Asked, Counted, Who
+from mcp_weir.attribution.evidence import Asked, Counted, Said, Who
 
 EVIDENCE = ("handle", "connection", "trace", "counter", "alone", "gap", "choice")  # strongest first
+SAID = ("capabilities", "principal", "server")
 REMEMBERED = 16  # connections, traces and missing ids kept of a conversation
 _RUNNING = 64  # requests in flight kept of a conversation
 BUSY = 1 << 62  # the connection's last request has not ended
@@ -18,6 +20,15 @@ class Connection(msgspec.Struct, array_like=True):
 
     name: bytes
     free_us: int
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True):
+    """The earliest request that said something, and what."""
+
+    name: str
+    at_us: int
+    key: uuid.UUID
+    value: Any
 
 
 class Conversation(msgspec.Struct, array_like=True):
@@ -40,6 +51,7 @@ class Conversation(msgspec.Struct, array_like=True):
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * 8)
     accepted: bool = False
     concurrent: bool = False  # it has had several requests in flight
+    heard: list[Heard] = []
 
     @property
     def source(self) -> str:
@@ -61,8 +73,22 @@ class Conversation(msgspec.Struct, array_like=True):
             return number is None and self.style is None
         return self.style == number[0] and (number[1] >= self.next or number[1] in self.missing)
 
-    def count(self, counted: Counted) -> None:
-        """Add one final row."""
+    def said(self, name: str) -> Any:
+        """The earliest that was said under this name of Said; None where nothing was."""
+        return next((one.value for one in self.heard if one.name == name), None)
+
+    def hear(self, said: Said, at_us: int, key: uuid.UUID) -> None:
+        """Keep what was said first, in whatever order it comes."""
+        for name in SAID:
+            value = getattr(said, name)
+            known = next((one for one in self.heard if one.name == name), None)
+            if value is not None and (known is None or (at_us, key) < (known.at_us, known.key)):
+                self.heard = [*(one for one in self.heard if one is not known), Heard(name, at_us, key, value)]
+
+    def count(self, counted: Counted, at_us: int, key: uuid.UUID) -> None:
+        """Add the final row of this request."""
+        if counted.said is not None:
+            self.hear(counted.said, at_us, key)
         self.counts = [a + b for a, b in zip(self.counts, counted.counts, strict=True)]
         self.accepted = self.accepted or counted.accepted
 

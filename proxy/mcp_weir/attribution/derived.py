@@ -98,7 +98,7 @@ def _assign(
         sessions[q.lead_key] = conversation.key
         result.mapping[q.request_key] = (q.at_us, conversation.key)
         if q.counted is not None:
-            conversation.count(q.counted)
+            conversation.count(q.counted, q.at_us, q.request_key)
         touched.add(conversation.key)
     return touched
 
@@ -117,6 +117,6 @@ def _follow(
         if conversation is None:
             result.late.append((key, q.counted))
         else:
-            conversation.count(q.counted)
+            conversation.count(q.counted, q.at_us, q.request_key)
             touched.add(key)
     return touched

@@ -13,6 +13,7 @@ import msgspec
 
 from mcp_weir.attribution.sessions import CALLS
 from mcp_weir.attribution.verdicts import ERRORS
+from mcp_weir.traffic.facts import Answer, Identity, Opened, Request
 
 _COUNTER = re.compile(r'"?(.{0,48}?)(\d{1,9})"?')
 _HEX_ID = re.compile(r'"?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}"?')
@@ -109,12 +110,21 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     who: Who
 
 
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What an exchange said beyond the columns of its row: of the client, of whoever it acts for, of the server."""
+
+    capabilities: str | None = None
+    principal: str | None = None
+    server: tuple[str | None, str | None] | None = None  # name, version
+
+
 class Counted(msgspec.Struct, frozen=True, array_like=True):
     """What a final row adds to its session."""
 
     ended_us: int
     accepted: bool
     counts: tuple[int, int, int, int, int, int, int, int]  # in the order of COUNTED
+    said: Said | None = None
 
 
 COUNTED = ("request_count", "tool_call_count", "call_count", "error_count", "request_bytes", "response_bytes",
@@ -164,13 +174,26 @@ def asked_of(row: RowLike, at_us: int) -> Asked:
     )
 
 
-def counted_of(row: RowLike, at_us: int) -> Counted:
+def said_of(opened: Opened, request: Request | None, answer: Answer | None) -> Said | None:
+    """What these facts say; None where that is nothing."""
+    return said_by(request.client if request else None, opened.principal, answer.server if answer else None)
+
+
+def said_by(client: Identity | None, principal: str | None, server: Identity | None) -> Said | None:
+    """The same, of its parts."""
+    capabilities = client.capabilities if client else None
+    if capabilities is None and principal is None and server is None:
+        return None
+    return Said(capabilities, principal, (server.name, server.version) if server else None)
+
+
+def counted_of(row: RowLike, at_us: int, said: Said | None = None) -> Counted:
     """What a final row adds."""
     client = row.direction == "client"
     ended_us = at_us + round((row.end_ms or 0) * 1000)
     return Counted(ended_us, row.http_status is not None and row.http_status < 400 and row.outcome != "http_error", (
         1, int(client and row.method == "tools/call"), int(client and row.method in CALLS), int(row.outcome in ERRORS),
-        row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0))
+        row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0), said)
 
 
 @lru_cache(maxsize=65_536)

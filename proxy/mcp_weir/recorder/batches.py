@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
-from mcp_weir.attribution.evidence import asked_of, belongs, counted_of, lead_key, scope_of
+from mcp_weir.attribution.evidence import Said, asked_of, belongs, counted_of, lead_key, said_of, scope_of
 from mcp_weir.attribution.joins import Settled
 from mcp_weir.attribution.sessions import SessionDelta, accepted, begin, end_of
 from mcp_weir.attribution.state import ExchangeState
@@ -72,8 +72,12 @@ def _queue(batch: Batch, row: Row, state: ExchangeState) -> None:
         scope=scope_of(row), started_at=row.started_at, request_key=row.request_key,
         lead_key=lead_key(row.request_key), lead_at=wall(state.opened.wall_us),
         evidence=None if said else msgspec.msgpack.encode(asked_of(row, at_us)),
-        counts=msgspec.msgpack.encode(counted_of(row, at_us)) if final else None,
+        counts=msgspec.msgpack.encode(counted_of(row, at_us, _said(state, member))) if final else None,
     ))
+
+
+def _said(state: ExchangeState, member: int) -> Said | None:
+    return said_of(state.opened, state.requests.get(member), state.answers.get(member))
 
 
 def _list_tools(batch: Batch, row: Row, state: ExchangeState) -> None:

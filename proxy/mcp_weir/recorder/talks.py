@@ -4,7 +4,7 @@ import uuid
 
 import msgspec
 
-from mcp_weir.attribution.evidence import Counted, asked_of, scope_of
+from mcp_weir.attribution.evidence import Counted, Said, asked_of, said_by, scope_of
 from mcp_weir.attribution.sessions import SessionDelta
 from mcp_weir.attribution.verdicts import Row, wall
 from mcp_weir.sinks.batch import Kind
@@ -32,12 +32,15 @@ class _Evidence(msgspec.Struct, array_like=True, gc=False):
 class Who:
     """A client as one kind of its requests shows it: what of their rows is the same."""
 
-    __slots__ = ("_handle", "_known", "_lane", "_packed_who", "_stream", "label", "packed", "plain", "scope")
+    __slots__ = (
+        "_handle", "_known", "_lane", "_last_said", "_packed_who", "_stream", "label", "packed", "plain", "scope",
+    )
 
     def __init__(self, row: Row, packed: bytes, plain: bool) -> None:
         asked = asked_of(row, 0)
         self.packed, self.plain, self.label, self.scope = packed, plain, row.client_label, scope_of(row)
         self._lane, self._known, self._handle = asked.lane, asked.known, asked.handle
+        self._last_said: tuple[tuple[object, ...], Said | None] | None = None
         self._packed_who = msgspec.Raw(_encode(asked.who))
         self._stream = None if row.proxied else row.stream.bytes[:8]
 
@@ -54,9 +57,17 @@ class Who:
     def counts(self, line: Whole, kind: Kind) -> bytes:
         """What attribution.evidence.counted_of() would say of this line's row, packed."""
         opened, request, answer, closed = line
+        said = self._said(opened.principal, request.client, answer.server)
         return _encode(Counted(opened.wall_us + closed.at_us, True, (
             1, int(kind.is_tool), int(kind.is_call), int(kind.is_error), request.size, answer.size,
-            request.tokens_in or 0, answer.tokens_out or 0)))
+            request.tokens_in or 0, answer.tokens_out or 0), said))
+
+    def _said(self, principal: str | None, client: Identity | None, server: Identity | None) -> Said | None:
+        """Most of a client's lines say the same."""
+        named = principal, client, server
+        if self._last_said is None or self._last_said[0] != named:
+            self._last_said = named, said_by(client, principal, server)
+        return self._last_said[1]
 
 
 class Talk:

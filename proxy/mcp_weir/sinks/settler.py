@@ -18,7 +18,7 @@ import psycopg
 from mcp_weir.attribution.confidence import confidence
 from mcp_weir.attribution.conversations import Conversation, Scope
 from mcp_weir.attribution.derived import Queued, Settlement, settle
-from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, asked_of, belongs, counted_of, lead_key
+from mcp_weir.attribution.evidence import COUNTED, Asked, Counted, Said, asked_of, belongs, counted_of, lead_key
 from mcp_weir.attribution.ladder import BURST_US
 from mcp_weir.attribution.verdicts import wall
 from mcp_weir.sinks import arrays
@@ -30,11 +30,12 @@ _ALL = 1 << 62
 _FORGET_SCOPES = timedelta(days=2)
 _WHO = ("service", "instance", "era", "protocol_version", "client_name", "client_version", "client_label", "user_agent",
         "principal_key", "remote_addr")
+_SAID = ("client_capabilities", "principal", "server_name", "server_version")
 _SESSION = ("session_key", "source", "confidence", "evidence", "provisional", "started_at", "last_seen_at", *_WHO,
-            *COUNTED)
+            *_SAID, *COUNTED)
 _TYPES = {"session_key": "uuid", "confidence": "real", "provisional": "boolean", "started_at": "timestamptz",
           "last_seen_at": "timestamptz", "principal_key": "bytea", "remote_addr": "inet",
-          **dict.fromkeys(COUNTED, "bigint")}
+          "client_capabilities": "jsonb", **dict.fromkeys(COUNTED, "bigint")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,18 +184,19 @@ class Settler:
         self, rows: list[tuple[Stored, int]], entries: list[Queued], state: Scope, watermark_us: int
     ) -> Settlement:
         """Derive a scope again from the last pause before what came late."""
+        found = self._conn.execute(_SHOWN, ([row.request_key for row, _ in rows], wall(min(at for _, at in rows))))
+        shown = {key: (session, _said(*said)) for key, session, *said in found.fetchall()}
+        old = {session for session, _ in shown.values()}
         fresh = [Queued(0, at_us, row.request_key, lead_key(row.request_key), asked_of(row, at_us),
-                        None if row.outcome == "running" else counted_of(row, at_us)) for row, at_us in rows]
-        old = self._conn.execute(
-            "SELECT DISTINCT session_key FROM weir.derived_requests WHERE request_key = ANY(%s) AND started_at >= %s",
-            ([q.request_key for q in fresh], wall(min(q.at_us for q in fresh)))).fetchall()
-        found = settle(Scope(), fresh, {}, watermark_us, self._window_us)
-        until_us = found.scope.frontier_us
+                        None if row.outcome == "running" else
+                        counted_of(row, at_us, shown.get(row.request_key, _NOTHING)[1])) for row, at_us in rows]
+        settled = settle(Scope(), fresh, {}, watermark_us, self._window_us)
+        until_us = settled.scope.frontier_us
         firm = {q.request_key for q in fresh if q.at_us <= until_us}
-        found.done = [q.id for q in entries if q.request_key in firm]
-        new = {conversation.key for conversation, _ in found.sessions}
-        found.vanished = sorted(({key for (key,) in old} | set(state.shown)) - new)
-        return found
+        settled.done = [q.id for q in entries if q.request_key in firm]
+        new = {conversation.key for conversation, _ in settled.sessions}
+        settled.vanished = sorted((old | set(state.shown)) - new)
+        return settled
 
     def _since_pause(self, late: list[Queued]) -> list[tuple[Stored, int]]:
         """The scope's rows and their times from there on; empty where there are too many."""
@@ -264,14 +266,29 @@ def forget_scopes(conn: psycopg.Connection) -> None:
 
 
 def _session_row(c: Conversation, provisional: bool) -> tuple[object, ...]:
+    server_name, server_version = c.said("server") or (None, None)
     return (c.key, c.source, confidence(c.source, c.evidence), c.evidence, provisional, wall(c.started_us),
-            wall(c.last_us), *(getattr(c.who, name) for name in _WHO), *c.counts)
+            wall(c.last_us), *(getattr(c.who, name) for name in _WHO),
+            c.said("capabilities"), c.said("principal"), server_name, server_version, *c.counts)
+
+
+def _said(
+    capabilities: str | None, principal: str | None, server_name: str | None, server_version: str | None
+) -> Said | None:
+    server = (server_name, server_version) if server_name or server_version else None
+    return Said(capabilities, principal, server) if capabilities or principal or server else None
 
 
 def _us(at: datetime) -> int:
     return round(at.timestamp() * 1e6)
 
 
+_NOTHING: tuple[uuid.UUID | None, Said | None] = (None, None)
+_SHOWN = (  # what no column of a row keeps is taken over from the session it was in
+    b"SELECT d.request_key, d.session_key, s.client_capabilities::text, s.principal, s.server_name, s.server_version"
+    b" FROM weir.derived_requests d LEFT JOIN weir.session_rows s USING (session_key)"
+    b" WHERE d.request_key = ANY(%s) AND d.started_at >= %s"
+)
 _KNOWN = (
     b"SELECT d.request_key, d.session_key FROM weir.derived_requests d JOIN unnest(%s::uuid[], %s::timestamptz[])"
     b" AS w (request_key, started_at) USING (request_key, started_at)"
