@@ -11,10 +11,10 @@ from collections import OrderedDict, defaultdict, deque
 
 from mcp_weir.attribution.asked import AskedIndex
 from mcp_weir.attribution.fallbacks import Address, Fallbacks, Hello, address_of, is_try
-from mcp_weir.attribution.operations import HandedOut, Operations, handed_out, looks_for
+from mcp_weir.attribution.operations import HandedOut, Operations, TaskEnd, handed_out, looks_for, task_end
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
 from mcp_weir.attribution.verdicts import Row, given_up, may_be_cancelled, outcome_of, row_of, without_request
-from mcp_weir.traffic.facts import Answer, Assigned, EventIds, Heartbeat, Identity, Line, Opened, Request
+from mcp_weir.traffic.facts import Answer, Assigned, EventIds, Heartbeat, Identity, Line, Opened, Request, TaskSeen
 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
 _CLIENTS_KNOWN = 65_536
@@ -33,6 +33,7 @@ class Settled:
     posted: list[Elsewhere] = dataclasses.field(default_factory=list)  # for whoever holds the request
     handed: list[HandedOut] = dataclasses.field(default_factory=list)
     claims: list[HandedOut] = dataclasses.field(default_factory=list)
+    tasks: list[TaskEnd] = dataclasses.field(default_factory=list)
     clients: dict[uuid.UUID, Identity] = dataclasses.field(default_factory=dict)  # of sessions, as far as known
 
     def who_of(self, state: ExchangeState) -> Identity | None:
@@ -56,6 +57,7 @@ class Joiner:
         self._touched: set[ExchangeId] = set()
         self._closed_now: set[ExchangeId] = set()
         self._heard: list[Elsewhere] = []
+        self._tasks: list[TaskEnd] = []
         self._due: list[_Due] = []  # a heap
         self._agreed: set[_Due] = set()  # what is in it: an exchange is looked at often before its time comes
         self._given_up: dict[ExchangeId, str] = {}
@@ -95,6 +97,8 @@ class Joiner:
                     self._asked.add(state, request)
             if heard is not None:
                 self._heard.append(heard)
+            if isinstance(fact, TaskSeen) and (end := task_end(state, fact)) is not None:
+                self._tasks.append(end)
             if isinstance(fact, EventIds) and state.continues in self.exchanges:
                 self.exchanges[state.continues].fold(fact)  # a chain of resumptions leads back to the first
             self._touched.add(ident)
@@ -204,6 +208,7 @@ class Joiner:
             else:
                 result.open[ident] = state
         result.claims, self.operations.claims = self.operations.claims, []
+        result.tasks, self._tasks = self._tasks, []
         self._touched, self._closed_now, self._given_up, self._fresh = set(), set(), {}, set()
         return result
 

@@ -11,9 +11,10 @@ from collections import OrderedDict
 from typing import Literal
 
 from mcp_weir.attribution.state import ExchangeState
-from mcp_weir.traffic.facts import Answer, Request, request_key
+from mcp_weir.traffic.facts import Answer, Request, TaskSeen, request_key
 
 _REMEMBERED = 20_000
+_ENDED = {"completed": "ok", "failed": "rpc_error", "cancelled": "cancelled"}
 Waits = Literal["waits"]
 
 
@@ -26,6 +27,15 @@ class HandedOut:
     operation_key: uuid.UUID
     at_us: int
     claimed_by: uuid.UUID | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TaskEnd:
+    """A task that ended without an answer's saying so; `hash` as in HandedOut, `at_us` as there."""
+
+    hash: bytes
+    at_us: int
+    outcome: str
 
 
 class Operations:
@@ -101,6 +111,17 @@ def handed_out(state: ExchangeState, request: Request, answer: Answer, operation
         return None
     own = request_key(state.origin.stream, state.opened.exchange, request.member)
     return HandedOut(own, hash_, operation, state.opened.wall_us + answer.at_us)
+
+
+def task_end(state: ExchangeState, seen: TaskSeen) -> TaskEnd | None:
+    """What a notification says of how a task ended; None where it goes on.
+
+    2025-11-25 tells a status alone; the extension tells the result with it, which may be a tool's error.
+    """
+    outcome = seen.task_outcome or _ENDED.get(seen.task_status or "")
+    if outcome is None:
+        return None
+    return TaskEnd(_hash("task", state, None, seen.task), state.opened.wall_us + seen.at_us, outcome)
 
 
 def _hash(kind: str, state: ExchangeState, request: Request | None, what: bytes) -> bytes:

@@ -46,6 +46,7 @@ def fill(batch: Batch, settled: Settled) -> None:
                 _queue(batch, row, state)
             state.announced.add(member)
     batch.gone |= settled.gone
+    batch.waits.tasks = settled.tasks
     batch.waits.posted, batch.waits.handed, batch.waits.claims = settled.posted, settled.handed, settled.claims
 
 

@@ -8,13 +8,14 @@ import dataclasses
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import psycopg
 
 from mcp_weir.attribution.fallbacks import Address, Hello
-from mcp_weir.attribution.operations import HandedOut
+from mcp_weir.attribution.operations import HandedOut, TaskEnd
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import wall
 from mcp_weir.store.queries import sql
@@ -33,6 +34,7 @@ class Waits:
     received: list[Elsewhere] = dataclasses.field(default_factory=list)
     handed: list[HandedOut] = dataclasses.field(default_factory=list)
     claims: list[HandedOut] = dataclasses.field(default_factory=list)
+    tasks: list[TaskEnd] = dataclasses.field(default_factory=list)
     marks: dict[uuid.UUID, "Mark"] = dataclasses.field(default_factory=dict)
     alive: bool = False  # say that this recorder is there
 
@@ -76,6 +78,8 @@ def _write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
         cur.executemany(
             "UPDATE weir.handed_out SET claimed_by = %s WHERE hash = %s AND request_key = %s AND claimed_by IS NULL",
             [(h.claimed_by, h.hash, h.request_key) for h in waits.claims])
+    if waits.tasks:
+        cur.executemany(_TASK_END, [(t.hash, wall(t.at_us), t.outcome) for t in sorted(waits.tasks, key=_by_hash)])
     if waits.marks:
         cur.executemany(_MARK, [
             (stream, m.service, m.boot, wall(m.read_to_us), m.done) for stream, m in sorted(waits.marks.items())])
@@ -187,6 +191,9 @@ def sweep(conn: psycopg.Connection, watermark: int) -> None:
         " WHERE s.ended_at IS NULL AND e.at >= %s", (before - timedelta(hours=1),)).fetchall()
     if missed:
         conn.execute(sql("apply_ends"), ([key for (key,) in missed],))
+    conn.execute("UPDATE weir.task_ends t SET operation_key = h.operation_key FROM weir.handed_out h"
+                 " WHERE h.hash = t.hash AND t.operation_key IS NULL")
+    conn.execute("DELETE FROM weir.task_ends WHERE operation_key IS NULL AND at < %s", (wall(watermark) - old,))
     conn.execute("DELETE FROM weir.handed_out WHERE at < %s", (wall(watermark) - old,))
     conn.execute("DELETE FROM weir.session_ends WHERE at < %s", (wall(watermark) - old,))
     conn.execute("DELETE FROM weir.stream_marks m WHERE done AND updated_at < now() - %s AND NOT EXISTS"
@@ -198,6 +205,11 @@ def _states(rows: list[tuple[bytes]]) -> list[ExchangeState]:
     return [msgspec.msgpack.decode(state, type=ExchangeState) for (state,) in rows]
 
 
+_by_hash = attrgetter("hash")
+_TASK_END = (  # a task ends once; of two that say how, the first
+    "INSERT INTO weir.task_ends AS t (hash, at, outcome) VALUES (%s, %s, %s) ON CONFLICT (hash) DO UPDATE"
+    " SET (at, outcome) = ROW (excluded.at, excluded.outcome) WHERE excluded.at < t.at"
+)
 _POST = (
     "INSERT INTO weir.elsewhere (stream, exchange, seq, service, session_key, direction, jsonrpc_id, at, said)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"

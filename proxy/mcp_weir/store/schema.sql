@@ -265,7 +265,7 @@ BEGIN
         ('request_rows_default', 'started_at', requests), ('pending_requests', 'started_at', requests),
         ('derived_requests_default', 'started_at', requests), ('session_rows', 'last_seen_at', requests),
         ('stream_rows', 'closed_at', requests), ('quarantine_rows', 'at', requests), ('session_ends', 'at', requests),
-        ('elsewhere', 'at', requests), ('handed_out', 'at', requests),
+        ('elsewhere', 'at', requests), ('handed_out', 'at', requests), ('task_ends', 'at', requests),
         ('coverage_rows', 'minute', greatest(requests, hours)), ('catalog_rows', 'last_seen', least(requests, hours)),
         ('rollup_minute', 'at', minutes), ('total_minute', 'at', minutes),
         ('rollup_hour', 'at', hours), ('rollup_day', 'at', hours), ('total_hour', 'at', hours),
@@ -875,23 +875,35 @@ UNION ALL
    FROM (weir.pending_requests p
      LEFT JOIN weir.derived_requests d ON (((d.request_key = p.request_key) AND (d.started_at = p.started_at))));
 
+CREATE TABLE weir.task_ends (
+    hash bytea NOT NULL,
+    at timestamp with time zone NOT NULL,
+    outcome text NOT NULL,
+    operation_key uuid
+);
+
 CREATE VIEW weir.operations AS
- SELECT service,
-    operation_key,
-    (array_agg(session_key ORDER BY requests.started_at))[1] AS session_key,
-    (array_agg(method ORDER BY requests.started_at))[1] AS method,
-    (array_agg(target ORDER BY requests.started_at))[1] AS target,
-    min(started_at) AS started_at,
-    max((started_at + (COALESCE(duration_ms, (0)::double precision) * '00:00:00.001'::interval))) AS ended_at,
-    (array_agg(outcome ORDER BY requests.started_at DESC))[1] AS outcome,
+ SELECT r.service,
+    r.operation_key,
+    (array_agg(r.session_key ORDER BY r.started_at))[1] AS session_key,
+    (array_agg(r.method ORDER BY r.started_at))[1] AS method,
+    (array_agg(r.target ORDER BY r.started_at))[1] AS target,
+    min(r.started_at) AS started_at,
+    GREATEST(max((r.started_at + (COALESCE(r.duration_ms, (0)::double precision) * '00:00:00.001'::interval))), max(t.at)) AS ended_at,
+    COALESCE((array_agg(r.outcome ORDER BY r.started_at DESC) FILTER (WHERE (r.method = 'tasks/result'::text)))[1], (array_agg(t.outcome))[1], (array_agg(r.outcome ORDER BY r.started_at DESC))[1]) AS outcome,
     count(*) AS rounds,
-    sum(duration_ms) AS server_ms,
-    (((EXTRACT(epoch FROM (max((started_at + (COALESCE(duration_ms, (0)::double precision) * '00:00:00.001'::interval))) - min(started_at))) * (1000)::numeric))::double precision - COALESCE(sum(duration_ms), (0)::double precision)) AS client_ms
-   FROM weir.requests
-  WHERE (operation_key IN ( SELECT request_rows.operation_key
+    sum(r.duration_ms) AS server_ms,
+    (((EXTRACT(epoch FROM (GREATEST(max((r.started_at + (COALESCE(r.duration_ms, (0)::double precision) * '00:00:00.001'::interval))), max(t.at)) - min(r.started_at))) * (1000)::numeric))::double precision - COALESCE(sum(r.duration_ms), (0)::double precision)) AS client_ms
+   FROM (weir.requests r
+     LEFT JOIN weir.task_ends t ON ((t.operation_key = r.operation_key)))
+  WHERE (r.operation_key IN ( SELECT request_rows.operation_key
            FROM weir.request_rows
-          WHERE (request_rows.operation_key <> request_rows.request_key)))
-  GROUP BY service, operation_key;
+          WHERE (request_rows.operation_key <> request_rows.request_key)
+        UNION
+         SELECT task_ends.operation_key
+           FROM weir.task_ends
+          WHERE (task_ends.operation_key IS NOT NULL)))
+  GROUP BY r.service, r.operation_key;
 
 CREATE TABLE weir.parameters (
     name text NOT NULL,
@@ -1328,6 +1340,9 @@ ALTER TABLE ONLY weir.stream_marks
 ALTER TABLE ONLY weir.stream_rows
     ADD CONSTRAINT stream_rows_pkey PRIMARY KEY (stream_key);
 
+ALTER TABLE ONLY weir.task_ends
+    ADD CONSTRAINT task_ends_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY weir.tombstones
     ADD CONSTRAINT tombstones_pkey PRIMARY KEY (id);
 
@@ -1433,6 +1448,10 @@ CREATE INDEX stream_rows_open ON weir.stream_rows USING btree (session_key) WHER
 CREATE INDEX stream_rows_opened ON weir.stream_rows USING btree (opened_at);
 
 CREATE INDEX stream_rows_session ON weir.stream_rows USING btree (session_key);
+
+CREATE INDEX task_ends_at ON weir.task_ends USING btree (at);
+
+CREATE INDEX task_ends_operation ON weir.task_ends USING btree (operation_key);
 
 ALTER INDEX weir.derived_requests_pkey ATTACH PARTITION weir.derived_requests_default_pkey;
 
