@@ -66,13 +66,21 @@ faults-short: $(VENV)/.ready
 	$(RUN) -m pytest -q -m "faults and not full" -rs tests/faults $(PYTEST)
 
 
-.PHONY: bench
-bench: $(VENV)/.ready # figures for docs/performance.md; needs wrk, nginx and haproxy; two cores and a quiet machine
-	$(RUN) benchmarks/rates.py
-	$(RUN) benchmarks/streams.py
-	$(RUN) benchmarks/bodies.py
-	$(RUN) benchmarks/recorder.py
-	$(RUN) benchmarks/footprint.py
+.PHONY: bench bench-page work
+BENCHMARKS := rates tools streams bodies recording workers sustained causes growth recorder footprint
+bench: $(VENV)/.ready # every figure of docs/performance.md, half an hour of a quiet machine of two cores; BENCHMARKS="rates tools" for some
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[bench]'
+	command -v wrk nginx haproxy perf >/dev/null || { apt-get -qq update && apt-get -qq install -y wrk nginx haproxy linux-perf; }
+	for one in $(BENCHMARKS); do $(RUN) benchmarks/$$one.py --keep || exit 1; done
+	$(RUN) benchmarks/page.py
+
+bench-page: $(VENV)/.ready # its tables and plots, from the figures kept in benchmarks/results.json
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[bench]'
+	$(RUN) benchmarks/page.py
+
+work: $(VENV)/.ready # counts the relay's work for a small call: calls, bytecodes, garbage, machine instructions
+	command -v valgrind >/dev/null || { apt-get -qq update && apt-get -qq install -y valgrind; } || echo "no valgrind: instructions are not counted"
+	$(RUN) -m pytest -q -m "slow or not slow" -rs tests/relay/test_work.py tests/relay/test_instructions.py
 
 .PHONY: browser
 browser: $(VENV)/.ready # every page in Chromium; renews the pictures in docs/images

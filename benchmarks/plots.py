@@ -5,17 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 GREY, WEIR, OTHER, THIRD = "#7d8590", "#d9822b", "#4c8ed9", "#57a773"  # each at least 3:1 on white and on black
-COLOURS = (WEIR, OTHER, THIRD, "#b36bd4", "#c9514d", "#8a7a4d", "#4ba3a3", GREY, "#a0a5ad")
+COLOURS = (WEIR, OTHER, THIRD, "#b36bd4", "#c9514d", "#6b6bd4", "#4ba3a3", "#a8923f", "#a0a5ad", "#d46b9a")
 STYLE = {
     "svg.hashsalt": "weir", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "text.color": GREY,
     "axes.labelcolor": GREY, "axes.edgecolor": GREY, "axes.titlecolor": GREY, "axes.titlesize": 10, "xtick.color": GREY,
     "ytick.color": GREY, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "savefig.transparent": True, "axes.grid": True, "grid.color": GREY, "grid.alpha": 0.25, "axes.axisbelow": True,
 }
+
+
+def logarithmic(axis: Any, low: float, high: float) -> None:
+    """Plain figures on a logarithmic axis, more of them where it is short."""
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if high < 30 * max(low, 1e-9) else (1,)))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda at, _: f"{at / 1000:g}k" if at >= 1000 else f"{at:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def bars(axes: Any, values: dict[str, float], title: str, form: str = "{:,.0f}") -> None:
@@ -27,6 +34,7 @@ def bars(axes: Any, values: dict[str, float], title: str, form: str = "{:,.0f}")
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(right=max(values.values()) * 3)
+    logarithmic(axes.xaxis, min(values.values()), max(values.values()))
     axes.grid(axis="y", visible=False)
     for at, value in enumerate(values.values()):
         axes.text(value * 1.08, at, form.format(value), va="center", color=GREY)
@@ -56,6 +64,8 @@ def streams(found: dict[str, Any], figure: Any) -> None:
                       label=f"p{percent}")
         axes.set_title(title, loc="left")
         axes.set_xscale("log")
+        at = [found[name][f"{kind}_p{percent}_ms"] for name in names for percent in (50, 99)]
+        logarithmic(axes.xaxis, min(at), max(at))
         axes.invert_yaxis()
         axes.legend()
 
@@ -64,7 +74,7 @@ def causes(found: dict[str, Any], figure: Any) -> None:
     """Stacked: where a request's CPU goes."""
     axes = figure.subplots()
     left = dict.fromkeys(found, 0.0)
-    for cause, colour in zip([key for key in found["weir"] if key != "in all"], (*COLOURS, GREY), strict=False):
+    for cause, colour in zip([key for key in found["weir"] if key != "in all"], COLOURS, strict=False):
         widths = {name: one[cause] for name, one in found.items()}
         if max(widths.values()) >= 0.5:
             axes.barh(list(found), list(widths.values()), 0.6, list(left.values()), color=colour, label=cause)
@@ -96,19 +106,28 @@ GROWTH = {
 def growth(found: dict[str, Any], figure: Any) -> None:
     """Requests a second over each thing that grows."""
     grid = figure.subplots(2, 3)
+    grid.flat[-1].set_axis_off()
     for axes, (name, title) in zip(grid.flat, GROWTH.items(), strict=False):
-        for who, points in found.get(f"growth_{name}", {}).items():
+        if f"growth_{name}" not in found:
+            axes.set_axis_off()
+            continue
+        for who, points in found[f"growth_{name}"].items():
             xs = [point[0] for point in points]
             axes.plot(xs, [point[1] for point in points], "o-", ms=3, color=WEIR if who == "weir" else OTHER, label=who)
-        axes.set_xscale("symlog" if name in ("bodies", "history") else "log", **(
-            {"linthresh": 1000} if name in ("bodies", "history") else {}))
+        if name in ("connections", "sessions"):
+            axes.set_xscale("log")
+            logarithmic(axes.xaxis, 1, 1e5)
+        elif name == "bodies":
+            axes.set_xscale("symlog", linthresh=1000)
         if name in ("connections", "bodies", "sessions"):
             axes.set_yscale("log")
+            rates_shown = [point[1] for points in found[f"growth_{name}"].values() for point in points]
+            logarithmic(axes.yaxis, min(rates_shown, default=1), max(rates_shown, default=1))
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * max(point[1] for points in found[f"growth_{name}"].values() for point in points))
+            axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
         axes.set_title(title, loc="left", fontsize=9)
         axes.legend(fontsize=8)
-    grid.flat[-1].set_axis_off()
 
 
 PLOTS: dict[str, tuple[Callable[[dict[str, Any], Any], None], float]] = {
