@@ -95,16 +95,14 @@ def stored(rounds: int, seconds: float) -> Curve:
                 with psycopg.connect(url, autocommit=True) as conn:
                     history.fill_rows(conn, {"sessions": many // 100, "mean": 100, "tools": 120, "days": 30})
             there = many
-            seconds_each, cpu_each = [], []
+            drained = []
             for number in range(rounds):
                 root = Path(home) / f"spool-{many}-{number}"
                 root.mkdir()
                 recorder.fill(root, 20_000, 200)
-                took, cpu = recorder.drain(url, root, 20_000)
-                seconds_each.append(took)
-                cpu_each.append(cpu)
-            found.append([many, round(20_000 / statistics.median(seconds_each)),
-                          round(statistics.median(cpu_each) / 20_000 * 1e6, 1)])
+                drained.append(recorder.drain(url, root, 20_000))
+            found.append([many, *(statistics.median(one[key] for one in drained)
+                                  for key in ("rows_per_s", "recorder_cpu_us_each"))])
             print("history", found[-1], file=sys.stderr)
         postgres.stop()
     return {"weir": found}
