@@ -15,7 +15,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from mcp_weir.relay.heads import Sight, is_beginning, is_bodiless, sight
+from mcp_weir.relay.heads import Parsed, Sight, is_beginning, is_bodiless, sight
 from mcp_weir.relay.limits import (
     CLIENT_IDLE_SECONDS,
     HEAD_BYTES,
@@ -67,7 +67,7 @@ class Request:
     remote = None  # aiohttp logs it beside a bad request
 
     def __init__(
-        self, message: RawRequestMessage, payload: StreamReader, client: "ClientConnection", writer: Any, task: Any
+        self, message: Parsed, payload: StreamReader, client: "ClientConnection", writer: Any, task: Any
     ) -> None:
         self.message, self.payload, self.client, self.writer, self._task = message, payload, client, writer, task
 

@@ -4,14 +4,13 @@ import asyncio
 import time
 
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.answer import Answer, nobody
 from mcp_weir.relay.client import CLOSE, KEEP, Request, Written
 from mcp_weir.relay.headers import Headers, write_fields
-from mcp_weir.relay.heads import Known
+from mcp_weir.relay.heads import Known, Parsed
 from mcp_weir.relay.limits import REST_SECONDS
 from mcp_weir.relay.refusals import bad_gateway, plain
 from mcp_weir.relay.upstream import Upstream
@@ -154,7 +153,7 @@ def refusal(fault: UpstreamFault, known: Known, watch: Watch) -> bytes:
     return bad_gateway(fault, watch.error_id, watch.watching and known.json)
 
 
-def request_head(message: RawRequestMessage, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
+def request_head(message: Parsed, target: bytes, headers: Headers, forwarded: bytes | None) -> bytes:
     """The head that goes upstream: the same version, every end-to-end field, and the framing that we use."""
     out = [b"%b %b HTTP/1.%d\r\n" % (message.method.encode(), target, message.version[1])]
     write_fields(out, headers)

@@ -5,9 +5,9 @@ the relay's time) and no second look of the guard: what is the same to the byte 
 are kept: a POST with one Content-Length, on a connection that stays open.
 """
 
-from aiohttp.http_parser import RawRequestMessage
+from typing import Protocol
 
-from mcp_weir.relay.headers import values
+from mcp_weir.relay.headers import Headers, values
 from mcp_weir.traffic.opening import HeadSaid
 
 _NAMES = (b"\r\nContent", b"\r\ncontent")
@@ -17,12 +17,31 @@ _ONE_MAX = 4096  # bytes of a head: longer ones are parsed each time
 _ALL_MAX = 2 << 20  # bytes of all heads of one generation: some thousand clients
 
 
+class Parsed(Protocol):
+    """A request's head as aiohttp's C parser gives it. (Its RawRequestMessage is not the class that typing knows.)"""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def version(self) -> tuple[int, int]: ...
+    @property
+    def raw_headers(self) -> Headers: ...
+    @property
+    def should_close(self) -> bool: ...
+    @property
+    def upgrade(self) -> bool: ...
+    @property
+    def chunked(self) -> bool: ...
+
+
 class Known:
     """A head that has passed the guard. Upstream goes `before`, the length's digits, `after`."""
 
     __slots__ = ("after", "before", "headers", "http11", "json", "keep", "mcp", "method", "path", "query", "said")
 
-    def __init__(self, message: RawRequestMessage, target: tuple[str, str, bool]) -> None:
+    def __init__(self, message: Parsed, target: tuple[str, str, bool]) -> None:
         self.method, self.headers = message.method, message.raw_headers
         self.path, self.query, self.mcp = target
         self.before = self.after = b""
@@ -102,7 +121,7 @@ class Heads:
             self._old, self._young, self._held = self._young, {}, 0
 
 
-def is_plain(message: RawRequestMessage, seen: Sight) -> bool:
+def is_plain(message: Parsed, seen: Sight) -> bool:
     """A head that may be recognised by its bytes, of one that has passed the guard; and `seen` is its sight indeed."""
     headers = message.raw_headers
     return (

@@ -27,29 +27,23 @@ class Recording:
 class Watch:
     """Watches one exchange; with `exchange` None it watches nothing (a path that is not MCP's)."""
 
-    __slots__ = ("_exchange", "_minute", "_recording", "closed", "offered", "overhead_ns", "stall_us")
+    __slots__ = (
+        "_exchange", "_minute", "_recording", "closed", "error_id", "offered", "overhead_ns", "stall_us", "watching",
+    )
 
     def __init__(self, exchange: Exchange | None, minute: int, recording: Recording) -> None:
         self._exchange, self._minute, self._recording = exchange, minute, recording
         self.stall_us = 0  # the time we waited for the client's socket
         self.overhead_ns = 0  # between bytes in and bytes out, all of it ours
+        self.watching = exchange is not None  # it is an exchange on an MCP path
         self.closed = exchange is None
         self.offered = False  # facts were offered since the last sync was asked for
-
-    @property
-    def error_id(self) -> bytes | None:
-        """The JSON-RPC id, as it came, that an error of ours must carry."""
-        return self._exchange.error_id if self._exchange is not None else None
+        self.error_id: bytes | None = None  # once closed: the JSON-RPC id, as it came, that an error of ours must carry
 
     @property
     def owes_answer(self) -> bool:
         """A request of the client waits for its answer in this exchange."""
         return self._exchange is not None and self._exchange.owes_answer
-
-    @property
-    def watching(self) -> bool:
-        """It is an exchange on an MCP path."""
-        return self._exchange is not None
 
     def request_chunk(self, data: bytes, at_us: int) -> None:
         """A piece of the request's body."""
@@ -100,9 +94,13 @@ class Watch:
         if self.closed:
             return
         self.closed = True
+        # let go of it now: the sweep remembers this watch for a while, and memory that is soon used again is warm
+        exchange, self._exchange = self._exchange, None
         facts = None
         try:
-            facts = self._exchange.close(  # type: ignore[union-attr]
+            assert exchange is not None
+            self.error_id = exchange.error_id
+            facts = exchange.close(
                 closed_by, at_us, upstream_error=error, status=status, stall_us=self.stall_us,
                 overhead_us=self.overhead_ns // 1000,
             )

@@ -9,7 +9,7 @@ from mcp_weir.traffic.reading import Reading
 from mcp_weir.wire.lenient import Lenient
 
 ID_LIMIT = 64
-_UNSAFE = re.compile("[\0\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\0\ud800-\udfff]")  # raw: mypyc knows no surrogates
 _string: Lenient[str] = Lenient(str)
 _OPAQUE = {"data", "javascript", "blob", "mailto"}  # schemes whose path is content, not a place
 
