@@ -98,6 +98,9 @@ class Recorder:
                 self._settle_down(intake, None)
                 return False
             intake.write(batch)
+        except MemoryError:
+            self._make_do()
+            raise
         except Exception as error:
             if not _is_the_databases(error):
                 self._suspect(intake.position, error)
@@ -112,6 +115,16 @@ class Recorder:
                 sink.wrote(batch)
             except Exception as error:  # part of the recorder loop's guard: best effort means that nothing else fails
                 log.warning("recorder.sink_failed", sink=type(sink).__name__, error=type(error).__name__)
+
+    def _make_do(self) -> None:
+        """No line is to blame: a smaller batch needs less memory. Where none for a single line is left, begin anew.
+
+        Whoever started us does so again, and what is in memory follows from the ledger: nothing has to be saved.
+        """
+        log.error("recorder.no_memory", caution=self._caution, hint="give it more; traffic is spooled meanwhile")
+        if self._caution >= Intake.SINGLE:
+            os._exit(1)
+        self._caution += 1
 
     def _suspect(self, position: tuple[object, int] | None, error: Exception) -> None:
         """A line that we cannot digest: find it by ever smaller batches, then leave it to quarantine."""

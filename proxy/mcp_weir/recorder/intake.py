@@ -129,7 +129,7 @@ class Intake:
     def _read(self) -> Reading:
         limit = 1 if self._caution >= self.SINGLE else _READ_LINES >> 3 * self._caution
         self._quick.begin()
-        return self._tail.read(_READ_BYTES, limit, self._taker)
+        return self._tail.read(_READ_BYTES >> 2 * min(self._caution, self.SINGLE), limit, self._taker)
 
     def _commit(self, batch: Batch) -> None:
         """Without what Postgres refuses of it: that goes to quarantine."""
