@@ -39,10 +39,21 @@ def within(at: float, session: uuid.UUID = NEXT, **opened: Any) -> Line:
 
 @pytest.mark.parametrize("said", [
     "Bad Request: No valid session ID provided", "Session not found", "Invalid session ID", "Session has expired",
-    "Invalid or expired session", "unknown session",
+    "Invalid or expired session", "unknown session", "Session '***' was not found",
 ])
 def test_a_server_that_says_in_words_that_it_knows_no_such_session_has_lost_it(said: str) -> None:
     assert [end.reason for end in ends(refused(1, 400, said))] == ["lost"]
+
+
+@pytest.mark.parametrize(("http_method", "kind", "reasons"), [
+    ("POST", "none", ["lost"]), ("GET", "json", ["lost"]), ("GET", "none", []), ("DELETE", "none", []),
+    ("DELETE", "json", ["lost"]),
+])
+def test_a_route_that_is_not_there_is_no_session_that_is_not_there(
+    http_method: str, kind: str, reasons: list[str]
+) -> None:
+    one = Exchange(1, http_method)
+    assert [end.reason for end in ends([*one.open(), *one.closes(1.1, status=404, response_kind=kind)])] == reasons
 
 
 @pytest.mark.parametrize("said", [None, "Server not initialized", "Session already initialized", "session"])

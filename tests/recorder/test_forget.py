@@ -10,7 +10,6 @@ import psycopg
 
 from mcp_weir.attribution.evidence import asked_of, counted_of, lead_key, scope_of
 from mcp_weir.recorder.forget import Subject, forget
-from mcp_weir.sinks import arrays
 from mcp_weir.sinks.settler import _COLUMNS, Settler, Stored, ToDerive, enqueue
 from mcp_weir.traffic.facts import Identity
 from spooling import SESSION, call, count, drain, now_us, query, recording, spool, wait, writer_at
@@ -105,7 +104,6 @@ def queue_again(url: str) -> None:
 def settle(url: str, watermark_us: int = 0) -> int:
     """One run of a settler; with no watermark everything stays provisional."""
     with psycopg.connect(url, autocommit=True) as conn:
-        arrays.register(conn)
         return Settler(conn, timedelta(minutes=30)).run(watermark_us)
 
 

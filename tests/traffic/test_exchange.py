@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,19 @@ def watch(body: bytes, answer: bytes, size: int, kind: bytes = b"text/event-stre
     for piece in pieces(answer, size, chance):
         facts += exchange.response_chunk(piece, 4)
     return gathered(facts + exchange.close("complete", 5))
+
+
+@pytest.mark.parametrize(("method", "status", "probe"), [
+    ("GET", 405, True), ("DELETE", 405, True), ("GET", 404, False), ("DELETE", 404, False), ("POST", 405, False),
+])
+def test_a_server_that_offers_no_stream_or_lets_nobody_end_a_session_has_not_failed(
+    method: str, status: int, probe: bool
+) -> None:
+    head = RequestHead(method, "/mcp", "", ((b"Mcp-Session-Id", b"abc"),), "127.0.0.1", 1, 0)
+    exchange = Exchange(READING, 1, head, 1_000_000, 0)
+    exchange.request_end(1)
+    exchange.response_head(status, (), 2)
+    assert ("probe" in exchange.close("complete", 3)[-1].flags) is probe
 
 
 def gathered(facts: list) -> list:

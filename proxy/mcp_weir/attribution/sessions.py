@@ -18,7 +18,7 @@ from mcp_weir.traffic.labels import label
 
 _SESSION_UNKNOWN = re.compile(  # the SDKs' own words under 400, and those of servers in the field
     r"(?i)no valid session|(?:invalid|unknown|expired)(?: or (?:invalid|unknown|expired))? session"
-    r"|session (?:id )?(?:was |is |has )?(?:not found|unknown|invalid|expired|terminated|does not exist)")
+    r"|session (?:id )?(?:\S+ )?(?:was |is |has )?(?:not found|unknown|invalid|expired|terminated|does not exist)")
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 
 
@@ -188,11 +188,14 @@ def end_of(state: ExchangeState) -> SessionEnd | None:
 
 
 def _unknown_to_server(state: ExchangeState, status: int) -> bool:
-    """404 says so by the protocol; some servers answer 400 and say it in words. Void if it is heard of again."""
+    """404 says so by the protocol; some servers answer 400 and say it in words. Void if it is heard of again.
+
+    A 404 to GET or DELETE that is no JSON may come from a framework that routes POST alone.
+    """
     closed = state.closed
     if closed is None or closed.upstream_error is not None or state.opened.session is None:
         return False
     if status == 404:
-        return True
+        return state.opened.http_method == "POST" or closed.response_kind == "json"
     told = (answer.error_message or "" for answer in state.answers.values())
     return status == 400 and any(_SESSION_UNKNOWN.search(message) for message in told)

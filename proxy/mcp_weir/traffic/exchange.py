@@ -281,6 +281,8 @@ class Exchange:
     def _is_probe(self) -> bool:
         if self._head.method in ("HEAD", "OPTIONS"):
             return True
+        if self._status == 405 and self._head.method in ("GET", "DELETE"):
+            return True  # by the transport of every revision: no stream is offered, no session ended by its client
         refused = self._status is not None and 400 <= self._status < 500
         if self._head.method == "GET":
             return refused and not self._has_session
