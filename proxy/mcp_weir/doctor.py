@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from mcp_weir.config import Settings
 from mcp_weir.errors import WeirError
 from mcp_weir.store import connect, migrate
+from mcp_weir.store.masking import mask
 
 _MIB = 1 << 20
 
@@ -53,7 +54,7 @@ def warnings(upstream: str, listen: str, upstream_host: str | None, argv: list[s
             f"the upstream is remote and will see Host: {listen}; if it answers 421 or 403, give"
             f" --upstream-host {parts.netloc} with --allowed-host"
         )
-    if any(connect.mask(word) != word for word in argv):
+    if any(mask(word) != word for word in argv):
         said.append("a password stands in the command line, where every user sees it; use WEIR_DATABASE_URL")
     if any(word.startswith("--admin-token") for word in argv):
         said.append("the admin token stands in the command line, where every user sees it; use WEIR_ADMIN_TOKEN")
@@ -166,4 +167,4 @@ def _database(url: str | None, data_dir: Path) -> Check:
         return Check("database", False, f"PostgreSQL {server}; 14 or newer is needed")
     if version > known:
         return Check("database", False, f"schema {version} is newer than this mcp-weir ({known}); upgrade it")
-    return Check("database", True, f"PostgreSQL {server}, schema {version} of {known}, at {connect.mask(url)}")
+    return Check("database", True, f"PostgreSQL {server}, schema {version} of {known}, at {mask(url)}")

@@ -1,7 +1,6 @@
-"""What has to be true before anything starts: the upstream's URL, sockets, the database's URL; and the welcome."""
+"""What has to be true before anything starts: the upstream's URL, sockets; and the welcome."""
 
 import ipaddress
-import os
 import socket
 from urllib.parse import urlsplit
 
@@ -9,10 +8,9 @@ from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
 from mcp_weir.keys import Keys
-from mcp_weir.store import connect
+from mcp_weir.store.masking import mask
 
 _ANY = ("0.0.0.0", "::", "")
-_LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 
 def split_upstream(url: str) -> tuple[str, str]:
@@ -23,7 +21,7 @@ def split_upstream(url: str) -> tuple[str, str]:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or (port is not None and port == 0):
-        raise UsageError(f"--upstream {connect.mask(url)!r} is no HTTP URL; write http://127.0.0.1:8051/mcp")
+        raise UsageError(f"--upstream {mask(url)!r} is no HTTP URL; write http://127.0.0.1:8051/mcp")
     if parts.username is not None:
         raise UsageError("--upstream holds a user name; clients send their own credentials, write it without")
     return f"{parts.scheme}://{parts.netloc}", parts.path or "/mcp"
@@ -43,13 +41,6 @@ def check(settings: Settings) -> tuple[str, str]:
             raise UsageError(f"--upstream {settings.upstream} is our own {named}: write the MCP server's address")
     reading(settings, Keys(bytes(32), ""), path)  # only whether the policies can be read: no key is needed for that
     return origin, path
-
-
-def database_url(settings: Settings) -> str | None:
-    """The database's URL, parsed once to be sure; empty for libpq's own variables, None for the embedded one."""
-    if settings.database_url:
-        return connect.parse(settings.database_url)
-    return "postgresql://" if any(os.environ.get(name) for name in _LIBPQ) else None
 
 
 def bind_workers(settings: Settings) -> list[socket.socket]:
@@ -111,7 +102,7 @@ def welcome(settings: Settings, path: str, url: str) -> str:
     lines = [
         f"mcp-weir: {here} -> {settings.upstream}",
         f"  dashboard    {'off' if settings.admin == 'off' else f'http://{_reachable(settings.admin)}/'}",
-        f"  database     {connect.mask(url)}",
+        f"  database     {mask(url)}",
         f"  data         {settings.data_dir}",
         f"  Claude Code  claude mcp add --transport http NAME {here}",
         f'  Cursor, mcp.json  {{"mcpServers": {{"NAME": {{"url": "{here}"}}}}}}',

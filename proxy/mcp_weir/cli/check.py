@@ -16,7 +16,7 @@ def doctor(settings: Settings, as_json: bool) -> None:
     import json
 
     from mcp_weir import doctor
-    from mcp_weir.app.checks import database_url
+    from mcp_weir.app.database import database_url
 
     checks = doctor.examine(settings, database_url(settings))
     if as_json:

@@ -50,7 +50,7 @@ def database(settings: Settings) -> Iterator[str]:
 
     Raises StoreError where there is none yet.
     """
-    from mcp_weir.app.checks import database_url
+    from mcp_weir.app.database import database_url
     from mcp_weir.errors import StoreError
     from mcp_weir.store.embedded import EmbeddedPostgres
 

@@ -18,13 +18,14 @@ def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
     from mcp_weir import doctor, log
     from mcp_weir.app import checks, data_dir
+    from mcp_weir.app.database import database_url
     from mcp_weir.app.telemetry import check_otel
     from mcp_weir.supervisor import Supervisor
 
     log.configure(settings.log_level)
     _, path = checks.check(settings)
     check_otel(settings)
-    url = checks.database_url(settings)
+    url = database_url(settings)
     data_dir.make(settings.data_dir)
     data_dir.look_whether_free(settings.data_dir)
     supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url)
@@ -63,10 +64,11 @@ def recorder(settings: Settings, admin_fd: int | None) -> None:
     """The recorder alone: spool to Postgres, and the admin port."""
     from mcp_weir import log
     from mcp_weir.app import checks
+    from mcp_weir.app.database import database_url
     from mcp_weir.app.recorder import run_recorder
 
     log.configure(settings.log_level)
-    url = checks.database_url(settings)
+    url = database_url(settings)
     if url is None:
         raise UsageError("the recorder alone needs --database-url, WEIR_DATABASE_URL or libpq's PG* variables")
     sock = socket.socket(fileno=admin_fd) if admin_fd is not None else checks.bind_admin(settings)

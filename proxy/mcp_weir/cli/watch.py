@@ -52,6 +52,7 @@ def status(asked: Asked, **said: Any) -> None:
     """How recording fares, and what is wrong. Exit 1 if something is: an alert, or no database."""
     from mcp_weir.reports import ask, screens
     from mcp_weir.store import connect, reads
+    from mcp_weir.store.masking import mask
     from mcp_weir.store.shapes import Filter, to_json
 
     window, where = ask.window(asked.since, asked.until), Filter(**said)
@@ -61,7 +62,7 @@ def status(asked: Asked, **said: Any) -> None:
 
     with database(asked.settings) as url:
         health, alerts = connect.read(url, look)
-    spool, otel, where_is = _spool(asked.settings), _otel(asked.settings), connect.mask(url)
+    spool, otel, where_is = _spool(asked.settings), _otel(asked.settings), mask(url)
     if asked.as_json:
         click.echo(json.dumps({"ok": not alerts, "database": where_is, "health": to_json(health),
                                "alerts": to_json(alerts), "spool": spool, "otel": otel}))

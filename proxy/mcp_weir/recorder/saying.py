@@ -8,7 +8,7 @@ import traceback
 import psycopg
 
 from mcp_weir.errors import WeirError
-from mcp_weir.store.connect import mask
+from mcp_weir.store.masking import mask
 
 # connection, transaction state, log-in, no such database, rollback, names in our own SQL, resources, operator, system
 _ABOUT_NO_ROW = frozenset({"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58"})

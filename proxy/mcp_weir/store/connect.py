@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from mcp_weir.errors import StoreError, UsageError
+from mcp_weir.store.masking import mask
 
 T = TypeVar("T")
 _TIMEOUTS: dict[str, Any] = {
@@ -22,7 +22,6 @@ _TIMEOUTS: dict[str, Any] = {
     "application_name": "mcp-weir",
     "client_encoding": "UTF8",  # a database in SQL_ASCII (initdb without a locale) would answer with bytes for text
 }
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 
 
 def parse(url: str) -> str:
@@ -36,11 +35,6 @@ def parse(url: str) -> str:
             f"the database URL cannot be parsed ({mask(str(error)).strip()}); write postgresql://user@host:5432/name"
         ) from None
     return url
-
-
-def mask(text: str) -> str:
-    """The text with passwords of URLs and conninfo strings replaced."""
-    return _PASSWORD.sub(lambda m: f"{m[1]}***@" if m[1] else f"{m[2]}***", text)
 
 
 def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:

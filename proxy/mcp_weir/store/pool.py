@@ -11,7 +11,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mcp_weir.errors import StoreError
-from mcp_weir.store.connect import mask
+from mcp_weir.store.masking import mask
 
 _SIZE = 4
 _WAIT_S = 3.0
