@@ -121,6 +121,34 @@ def test_sighup_hands_over_and_refuses_nobody(upstream: str, database_url: str, 
         wait_until(lambda: len(rows(database_url)) == len(statuses))
 
 
+def test_sighup_reads_the_settings_again_and_keeps_them_where_they_cannot_be_read(
+    upstream: str, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "weir.toml"
+    file.write_text('idle_window = "10m"\n')
+    with start_weir(upstream, tmp_path, database_url, "--config", str(file)) as weir:
+        wait_until(lambda: idle_window(database_url) == "600.0 seconds", 40)
+        assert call(weir.port, 1) == 200
+        file.write_text('idle_window = "5m"\nupstream-host = "inner"\nallowed-host = ["nobody.test"]\nworkers = 3\n')
+        weir.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: call(weir.port, 2) == 403, 40)
+        wait_until(lambda: idle_window(database_url) == "300.0 seconds", 40)
+        assert set(children(weir.child.pid)) <= {"relay", "recorder"}
+        before = children(weir.child.pid)["relay"]
+        file.write_text("upstream-host = [\n")
+        weir.child.send_signal(signal.SIGHUP)
+        assert weir.log is not None
+        log = weir.log
+        wait_until(lambda: "supervisor.settings_refused" in log.read_text(), 40)
+        assert call(weir.port, 3) == 403 and children(weir.child.pid)["relay"] == before
+        weir.child.send_signal(signal.SIGTERM)
+        assert weir.child.wait(40) == 0
+
+
+def idle_window(url: str) -> str:
+    return "".join(row[0] for row in query(url, "SELECT value FROM weir.parameters WHERE name = 'idle_window'"))
+
+
 def test_children_end_when_the_supervisor_is_killed(upstream: str, database_url: str, tmp_path: Path) -> None:
     with start_weir(upstream, tmp_path, database_url) as weir:
         pids = list(children(weir.child.pid).values())

@@ -1,10 +1,12 @@
 """Processes: `up` keeps relay workers and one recorder running, and the embedded Postgres where there is no URL.
 
 Sockets are bound here and handed down: they outlive a worker, so that a restart refuses nobody. SIGHUP hands over from
-old workers to new ones: a new one serves the same socket before the old one drains.
+old workers to new ones: a new one serves the same socket before the old one drains. The settings are read again first;
+what is bound or shared from the start (addresses, workers, the data directory, the database) stays until a restart.
 """
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -16,13 +18,14 @@ import structlog
 
 from mcp_weir.child import USAGE, Child
 from mcp_weir.config import Settings, environment
-from mcp_weir.errors import StoreError
+from mcp_weir.errors import StoreError, UsageError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 _POLL_S = 0.1
 _LOOK_S = 1.0
 _READY_WITHIN_S = 30.0
 _AT_ONCE = 128 + signal.SIGTERM
+_STAYS = ("listen", "admin", "workers", "data_dir", "database_url", "drain_timeout")
 log = structlog.get_logger()
 
 
@@ -30,8 +33,10 @@ class Supervisor:
     """Starts children, restarts what dies, ends them on SIGTERM (a second one at once)."""
 
     def __init__(
-        self, settings: Settings, sockets: list[socket.socket], admin: socket.socket | None, database_url: str | None
+        self, settings: Settings, sockets: list[socket.socket], admin: socket.socket | None, database_url: str | None,
+        again: Callable[[], Settings],
     ) -> None:
+        self._again = again  # the settings as flags, environment and file say them now; raises UsageError
         self._settings, self._sockets, self._admin = settings, sockets, admin
         self._embedded = None if database_url is not None else EmbeddedPostgres(settings.data_dir)
         self._reviving: threading.Thread | None = None
@@ -82,7 +87,8 @@ class Supervisor:
                 self._stop.set()
         if self._hand_over.is_set():
             self._hand_over.clear()
-            self._replace_workers()
+            if self._read_settings():
+                self._replace_workers()
         for child, until in list(self._retired):
             if time.monotonic() > until:
                 child.kill()
@@ -106,6 +112,20 @@ class Supervisor:
             log.info("supervisor.postgres_started")
         except StoreError as error:  # the next look tries again
             log.warning("supervisor.postgres_not_started", error=str(error))
+
+    def _read_settings(self) -> bool:
+        """Take what the settings say now; False where they cannot be read, and nothing is to change."""
+        try:
+            found = self._again()
+        except UsageError as error:
+            log.error("supervisor.settings_refused", error=str(error), hint="everything goes on as it was")
+            return False
+        old = self._settings
+        self._settings = dataclasses.replace(found, **{name: getattr(old, name) for name in _STAYS})
+        if self._settings != old:
+            log.info("supervisor.settings_read")
+            self._recorder.terminate()  # started again at once; its port stays open here
+        return True
 
     def _replace_workers(self) -> None:
         """One after the other: a new worker serves, then the old one drains."""

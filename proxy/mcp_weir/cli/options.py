@@ -20,6 +20,7 @@ def with_settings(*uses: str) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def run(config: Path | None, **said: Any) -> Any:
             flags = {name: said.pop(name) for name in list(said) if name in FIELDS}
+            click.get_current_context().obj = functools.partial(load, flags, config)  # for whoever reads them again
             return command(load(flags, config), **said)
 
         made: Command = click.option(

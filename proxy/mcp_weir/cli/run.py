@@ -28,7 +28,14 @@ def up(settings: Settings) -> None:
     url = database_url(settings)
     data_dir.make(settings.data_dir)
     data_dir.look_whether_free(settings.data_dir)
-    supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url)
+    load_again = click.get_current_context().obj
+
+    def again() -> Settings:
+        found: Settings = load_again()
+        checks.check(found)
+        return found
+
+    supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url, again)
 
     def ready() -> None:
         click.echo(checks.welcome(settings, path, supervisor.database_url))
