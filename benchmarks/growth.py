@@ -22,6 +22,7 @@ from mcp_weir.store import migrate
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 CORE, OTHER = 1, 0
+BATCH = 20_000  # requests that the recorder drains for a point
 CONTESTANTS: dict[str, Contestant] = {
     "weir": lambda core, port: processes.weir(core, port),
     "nginx": lambda core, port: processes.nginx(core, port),
@@ -82,30 +83,30 @@ def length(rounds: int, seconds: float) -> Curve:
 
 def stored(rounds: int, seconds: float) -> Curve:
     """Rows a second of the recorder, and its CPU us for each, over the requests in the database before."""
-    found = []
+    return {"weir": [recorded(many, rounds) for many in (0, 100_000, 500_000)]}
+
+
+def recorded(many: int, rounds: int) -> list[float]:
+    """One point: a database of its own with so many requests of the last month in it."""
     with tempfile.TemporaryDirectory() as home:
         postgres = EmbeddedPostgres(Path(home))
         url = postgres.start()
         with psycopg.connect(url, autocommit=True) as conn:
             migrate.migrate(conn)
             conn.execute("SET synchronous_commit = off")
-        there = 0
-        for many in (0, 100_000, 1_000_000):
-            if many > there:
-                with psycopg.connect(url, autocommit=True) as conn:
-                    history.fill_rows(conn, {"sessions": many // 100, "mean": 100, "tools": 120, "days": 30})
-            there = many
-            drained = []
-            for number in range(rounds):
-                root = Path(home) / f"spool-{many}-{number}"
-                root.mkdir()
-                recorder.fill(root, 20_000, 200)
-                drained.append(recorder.drain(url, root, 20_000))
-            found.append([many, *(statistics.median(one[key] for one in drained)
-                                  for key in ("rows_per_s", "recorder_cpu_us_each"))])
-            print("history", found[-1], file=sys.stderr)
+            if many:
+                history.fill_rows(conn, {"sessions": many // 100, "mean": 100, "tools": 120, "days": 30})
+        drained = []
+        for number in range(rounds):
+            root = Path(home) / f"spool-{number}"
+            root.mkdir()
+            recorder.fill(root, BATCH, 200)
+            drained.append(recorder.drain(url, root, BATCH))
         postgres.stop()
-    return {"weir": found}
+    keys = ("rows_per_s", "recorder_cpu_us_each")
+    found = [many, *(statistics.median(one[key] for one in drained) for key in keys)]
+    print("history", found, file=sys.stderr)
+    return found
 
 
 CURVES = {"connections": connections, "bodies": bodies, "sessions": sessions, "length": length, "history": stored}

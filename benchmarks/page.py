@@ -11,6 +11,7 @@ from typing import Any
 
 import plots
 import results
+from goals import GOALS
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -45,8 +46,9 @@ def columns(found: dict[str, Any], names: dict[str, str]) -> str:
 
 def added(found: dict[str, Any], direct: dict[str, float], keys: dict[str, str]) -> dict[str, Any]:
     """With `+key`: what is added over direct."""
-    return {name: one | {f"+{key}": round(one[key] - direct[key], 3) for key in keys if one and one is not direct}
+    more = {name: {f"+{key}": round(one[key] - direct[key], 3) for key in keys if key in one and one is not direct}
             for name, one in found.items()}
+    return {name: one | more[name] for name, one in found.items()}
 
 
 def rates(found: dict[str, Any]) -> str:
@@ -101,21 +103,61 @@ def bodies(found: dict[str, Any]) -> str:
     })
 
 
+def goals(found: dict[str, Any]) -> str:
+    """Goal and measured, for everything that has been measured."""
+    rows: list[list[object]] = []
+    for what, goal, measure in GOALS:
+        try:
+            value, met = measure(found)
+        except (KeyError, IndexError, StopIteration):
+            value, met = "not measured", None
+        rows.append([what, goal, value, {True: "met", False: "missed", None: ""}[met]])
+    return table(["figure", "goal", "measured", ""], rows)
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "rates": rates, "tools": tools, "streams": streams, "sustained": sustained, "causes": causes, "bodies": bodies,
 }
+ALT = {
+    "rates": "Requests per second, and CPU of a request", "tools": "CPU and time of a real tool call",
+    "streams": "How late events come", "sustained": "The backlog over time", "causes": "CPU of a request by cause",
+    "growth": "Requests for a second of CPU, over what grows",
+}
+BUSY = 0.7  # a load average before the run from which other work is said to have run
+
+
+def busy(found: dict[str, Any], name: str) -> str:
+    """What is to be known of figures: a note in the file, or that something else ran."""
+    load, note = found["load_before"].get(name, 0), found.get("notes", {}).get(name)
+    if note is None and load >= BUSY:
+        note = f"Other work ran meanwhile (load average {load} before): to be taken again."
+    return f"\n\n{note}" if note else ""
+
+
+def picture(name: str) -> str:
+    """The plot, above its table."""
+    return f"![{ALT[name]}](images/performance-{name}.svg)\n\n"
+
+
+def placed(text: str, name: str, said: str) -> str:
+    """The page with this in its place."""
+    form = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    text, times = form.subn(lambda _: f"<!-- {name} -->\n\n{said}\n\n<!-- /{name} -->", text)
+    if times != 1:
+        raise SystemExit(f"docs/performance.md has no place for {name}")
+    return text
 
 
 def main() -> int:
     """Write page and plots."""
     found, text = results.kept(), PAGE.read_text()
     for name, make in TABLES.items():
-        if name in found:
-            form = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-            said = f"<!-- {name} -->\n\n{make(found[name])}\n\n<!-- /{name} -->"
-            text, times = form.subn(lambda _, said=said: said, text)
-            if times != 1:
-                raise SystemExit(f"docs/performance.md has no place for {name}")
+        said = make(found[name]) + busy(found, name) if name in found else f"Not measured yet: `BENCHMARKS={name}`."
+        text = placed(text, name, picture(name) + said if name in found and name in plots.PLOTS else said)
+    grown = [name for name in plots.GROWTH if f"growth_{name}" in found]
+    said = picture("growth") + busy(found, f"growth_{grown[0]}") if grown else "Not measured yet."
+    text = placed(text, "growth", said)
+    text = placed(text, "goals", goals(found))
     PAGE.write_text(text)
     plots.draw(found)
     return 0

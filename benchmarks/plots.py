@@ -104,7 +104,7 @@ GROWTH = {
 
 
 def growth(found: dict[str, Any], figure: Any) -> None:
-    """Requests a second over each thing that grows."""
+    """Requests a second of CPU (the recorder: rows a second) over each thing that grows."""
     grid = figure.subplots(2, 3)
     grid.flat[-1].set_axis_off()
     for axes, (name, title) in zip(grid.flat, GROWTH.items(), strict=False):
@@ -113,7 +113,8 @@ def growth(found: dict[str, Any], figure: Any) -> None:
             continue
         for who, points in found[f"growth_{name}"].items():
             xs = [point[0] for point in points]
-            axes.plot(xs, [point[1] for point in points], "o-", ms=3, color=WEIR if who == "weir" else OTHER, label=who)
+            ys = [point[1] if name == "history" else 1e6 / point[2] for point in points]
+            axes.plot(xs, ys, "o-", ms=3, color=WEIR if who == "weir" else OTHER, label=who)
         if name in ("connections", "sessions"):
             axes.set_xscale("log")
             logarithmic(axes.xaxis, 1, 1e5)
@@ -121,10 +122,10 @@ def growth(found: dict[str, Any], figure: Any) -> None:
             axes.set_xscale("symlog", linthresh=1000)
         if name in ("connections", "bodies", "sessions"):
             axes.set_yscale("log")
-            rates_shown = [point[1] for points in found[f"growth_{name}"].values() for point in points]
+            rates_shown = [1e6 / point[2] for points in found[f"growth_{name}"].values() for point in points]
             logarithmic(axes.yaxis, min(rates_shown, default=1), max(rates_shown, default=1))
         else:
-            axes.set_ylim(0, 1.1 * max(point[1] for points in found[f"growth_{name}"].values() for point in points))
+            axes.set_ylim(0, 1.1 * max(axes.get_ylim()))
             axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
         axes.set_title(title, loc="left", fontsize=9)
         axes.legend(fontsize=8)
@@ -140,7 +141,7 @@ def draw(found: dict[str, Any]) -> None:
     """Write every plot for which there are figures."""
     with matplotlib.rc_context(STYLE):
         for name, (plot, height) in PLOTS.items():
-            if name != "growth" and name not in found:
+            if not any(key.startswith(name) for key in found):
                 continue
             figure = pyplot.figure(figsize=(8, height), layout="constrained")
             plot(found if name == "growth" else found[name], figure)

@@ -3,8 +3,6 @@
 Exchanges are read from bytes by the same code that the relay uses, spooled, then drained. CPU is the recorder's own.
 """
 
-import argparse
-import json
 import sys
 import tempfile
 import threading
@@ -12,6 +10,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import results
 
 from mcp_weir.app.recorder import tune_process
 from mcp_weir.keys import Keys
@@ -113,7 +112,7 @@ def drain(url: str, root: Path, requests: int) -> dict[str, float]:
 
 def main() -> int:
     """Print what came out as JSON."""
-    parser = argparse.ArgumentParser()
+    parser = results.parser("The recorder alone.")
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--sessions", type=int, default=1000, help="0: no session ids, as in the stateless era")
     args = parser.parse_args()
@@ -129,12 +128,11 @@ def main() -> int:
             row = conn.execute("SELECT count(*), count(DISTINCT request_key) FROM weir.request_rows").fetchone()
         postgres.stop()
     assert row == (args.requests, args.requests), row
-    print(json.dumps({
+    return results.say("recorder", {
         "requests": args.requests,
         "spooled_us_each": round(filled / args.requests * 1e6, 1),
         **found,
-    }, indent=2))
-    return 0
+    }, args.keep)
 
 
 if __name__ == "__main__":
