@@ -9,6 +9,7 @@ import pytest
 from mcp_weir.errors import StoreError
 from mcp_weir.store import migrate
 from mcp_weir.store.connect import connect
+from mcp_weir.store.pool import ReadPool
 from spooling import call, count, drain, query, spool, writer_at
 
 
@@ -33,3 +34,31 @@ def test_a_database_without_an_encoding_is_recorded_into(postgres_url: str, tmp_
     writer.close()
     drain(url, tmp_path, lambda: count(url, "request_rows") == 1)
     assert query(url, "SELECT target::bytea FROM weir.request_rows") == [("addieren: \u00fc".encode(),)]
+
+
+def test_no_connection_can_be_frozen_with_its_server_nor_needs_a_session_of_its_own(postgres_url: str) -> None:
+    """PITFALLS: a frozen server answered no timeout of ours; PgBouncer keeps no prepared statement."""
+    with connect(postgres_url) as conn:
+        kept = conn.info.get_parameters()
+        assert conn.prepare_threshold is None
+        assert {name: kept[name] for name in _LIMITS} == _LIMITS
+        shown = conn.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')").fetchone()
+        assert shown == ("30s", "10s")
+
+
+async def test_nor_can_one_that_reads(postgres_url: str) -> None:
+    reads = ReadPool(postgres_url)
+    await reads.open()
+    try:
+        async with reads.connection() as conn:
+            kept = conn.info.get_parameters()
+            assert conn.prepare_threshold is None
+            assert {name: kept[name] for name in _LIMITS} == _LIMITS | {"connect_timeout": "3"}
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                await conn.execute("CREATE TABLE nothing ()")
+    finally:
+        await reads.close()
+
+
+_LIMITS = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "5", "keepalives_interval": "2",
+           "keepalives_count": "3"}
