@@ -82,7 +82,7 @@ FROM plan p JOIN (
         count(*) AS requests, count(*) FILTER (WHERE method = 'tools/call') AS calls,
         count(*) FILTER (WHERE weir.is_error(outcome)) AS errors, sum(request_bytes) AS rb, sum(response_bytes) AS sb,
         sum(tokens_in) AS ti, sum(tokens_out) AS tto
-    FROM weir.request_rows GROUP BY 1) r USING (n);
+    FROM weir.request_rows GROUP BY 1) r USING (n) ORDER BY last;
 -- name: catalog
 INSERT INTO weir.catalog_rows (service, content_hash, tool, description, schema_hash, tokens, first_seen, last_seen,
     times_listed)

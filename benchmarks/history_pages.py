@@ -1,92 +1,126 @@
-"""Each page's first-view reads, timed and explained over the history that history.py made."""
+"""Each page as a browser asks for it, timed over the history that history.py made; and what its main queries read."""
 
-import asyncio
+import contextlib
+import http.client
+import json
 import math
+import os
+import socket
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
-from mcp_weir.store import connect, reads
+from mcp_weir.store import connect
 from mcp_weir.store.reads import queries
-from mcp_weir.store.shapes import Filter, Thresholds, Window
+from mcp_weir.store.shapes import Filter, Window
 
-Ask = Callable[[psycopg.AsyncConnection[Any], Window], Awaitable[object]]
-WINDOWS = {"1 h": timedelta(hours=1), "24 h": timedelta(days=1), "7 d": timedelta(days=7)}
+WINDOWS = {"1 h": "1h", "24 h": "24h", "7 d": "7d"}
+Row = tuple[str, str, float, float, float, float]
 
 
-async def pages(url: str) -> dict[str, Ask]:
-    """What each page asks for when it is first looked at."""
-    async with await connect.reading(url) as conn:
-        week = Window.last(WINDOWS["7 d"])
-        tools = await reads.tools(conn, week, limit=60)
-        popular, rare = tools[0].name, tools[-1].name
-        longest = (await reads.sessions(conn, week, Filter(era="legacy"), sort="-request_count", limit=1)).items[0]
-        derived = (await reads.sessions(conn, week, Filter(era="modern"), sort="-request_count", limit=1)).items[0]
+class Reader:
+    """A browser's one connection to a dashboard, and the CPU time that dashboard and its backends have used."""
 
-    async def clients(conn: psycopg.AsyncConnection[Any], window: Window) -> None:
-        await reads.clients(conn, window)
-        await reads.eras(conn, window)
-        await reads.era_series(conn, window)
+    def __init__(self, url: str, port: int, pid: int) -> None:
+        self._url, self._pid = url, pid
+        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
-    async def recording(conn: psycopg.AsyncConnection[Any], window: Window) -> None:
-        await reads.health(conn, window)
-        await reads.coverage(conn, window)
+    def get(self, path: str) -> bytes:
+        """A page's body. Raises RuntimeError for anything but 200."""
+        self._http.request("GET", path, headers={"Accept": "text/html"})
+        answer = self._http.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {body[:300]!r}")
+        return body
 
+    def cpu_ms(self) -> float:
+        """Of the dashboard's main thread and its backends, so far."""
+        with connect.connect(self._url) as conn:
+            backends = conn.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'mcp-weir dashboard'")
+            pids = [self._pid, *(row[0] for row in backends.fetchall())]
+        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6 for pid in pids)
+
+
+@contextlib.contextmanager
+def dashboard(url: str) -> Iterator[Reader]:
+    """`mcp-weir dashboard` over a database."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mcp_weir", "dashboard", "--admin", f"127.0.0.1:{port}"]
+    child = subprocess.Popen(command, env={**os.environ, "WEIR_DATABASE_URL": url})
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield Reader(url, port, child.pid)
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+def pages(reader: Reader) -> dict[str, str]:
+    """Where each page is; the window is still to be added."""
+
+    def found(path: str) -> Any:
+        return json.loads(reader.get(path))["data"]
+
+    tools = found("/api/tools?window=7d")["tools"]
+    longest = {era: found(f"/api/sessions?window=7d&sort=-request_count&limit=1&era={era}")["items"][0]
+               for era in ("legacy", "modern")}
+    request = found("/api/requests?window=1h&limit=1")["items"][0]["request_key"]
     return {
-        "overview": lambda c, w: reads.overview(c, w, thresholds=Thresholds()),
-        "sessions": lambda c, w: reads.sessions(c, w),
-        f"one session ({longest.request_count} requests)": lambda c, w: reads.session(c, longest.session_key),
-        f"one derived session ({derived.request_count} requests)": lambda c, w: reads.session(c, derived.session_key),
-        "requests": lambda c, w: reads.requests(c, w),
-        "requests that failed": lambda c, w: reads.requests(c, w, Filter(errors=True)),
-        "tools": lambda c, w: reads.tools(c, w),
-        "one tool (the most called)": lambda c, w: reads.tool(c, w, popular),
-        "one tool (the 60th)": lambda c, w: reads.tool(c, w, rare),
-        "context ledger": lambda c, w: reads.ledger(c, w),
-        "clients and eras": clients,
-        "users": lambda c, w: reads.principals(c, w),
-        "errors": lambda c, w: reads.errors(c, w),
-        "streams": lambda c, w: reads.streams(c, w),
-        "recording": recording,
-        "alerts": lambda c, w: reads.alerts(c, Thresholds()),
+        "overview": "/?",
+        "sessions": "/sessions?",
+        **{f"one {era} session ({one['request_count']} requests)": f"/sessions/{one['session_key']}?"
+           for era, one in longest.items()},
+        "requests": "/requests?",
+        "requests that failed": "/requests?errors=yes&",
+        "one request": f"/requests/{request}?",
+        "tools and context ledger": "/tools?",
+        "one tool (the most called)": f"/tool?name={quote(tools[0]['name'])}&",
+        "one tool (the 60th)": f"/tool?name={quote(tools[59]['name'])}&",
+        "clients and eras": "/clients?",
+        "users": "/users?",
+        "errors": "/errors?",
+        "streams": "/streams?",
+        "recording": "/recording?",
     }
 
 
-async def times(url: str, ask: Ask, length: timedelta, runs: int) -> tuple[float, float, float, float]:
-    """(first on a new connection, p50, p95, CPU) in milliseconds; CPU is this process's and the backend's, median."""
-    async with await connect.reading(url) as conn:
-        found = await (await conn.execute("SELECT pg_backend_pid()")).fetchone()
-        assert found is not None
-        taken, worked = [], []
-        for _ in range(runs + 1):
-            window = Window.last(length)
-            began, cpu = time.perf_counter(), cpu_ms(found[0])
-            await ask(conn, window)
-            taken.append((time.perf_counter() - began) * 1000)
-            worked.append(cpu_ms(found[0]) - cpu)
+def times(reader: Reader, path: str, runs: int) -> tuple[float, float, float, float]:
+    """(first, p50, p95, CPU a look) in milliseconds."""
+    taken = []
+    for run in range(runs + 1):
+        if run == 1:
+            before = reader.cpu_ms()
+        began = time.perf_counter()
+        reader.get(path)
+        taken.append((time.perf_counter() - began) * 1000)
     first, rest = taken[0], sorted(taken[1:])
-    return first, statistics.median(rest), rest[math.ceil(0.95 * len(rest)) - 1], statistics.median(worked[1:])
+    cpu = (reader.cpu_ms() - before) / runs
+    return first, statistics.median(rest), rest[math.ceil(0.95 * len(rest)) - 1], cpu
 
 
-def cpu_ms(backend: int) -> float:
-    """CPU time so far of this process and of a backend on this machine."""
-    ran_ns = int(Path(f"/proc/{backend}/schedstat").read_text().split()[0])
-    return time.process_time() * 1000 + ran_ns / 1e6
-
-
-def measure(url: str, runs: int, say: Callable[[str], None]) -> list[tuple[str, str, float, float, float, float]]:
+def measure(url: str, runs: int, say: Callable[[str], None]) -> list[Row]:
     """(page, window, first, p50, p95, CPU) of every page and window."""
     found = []
-    for page, ask in asyncio.run(pages(url)).items():
-        for name, length in WINDOWS.items():
-            figures = asyncio.run(times(url, ask, length, runs))
-            found.append((page, name, *figures))
-            say(f"{page:<42} {name:>5} {figures[0]:9.1f} {figures[1]:9.1f} {figures[2]:9.1f} {figures[3]:9.1f}")
+    with dashboard(url) as reader:
+        for page, path in pages(reader).items():
+            for name, window in WINDOWS.items():
+                figures = times(reader, f"{path}window={window}", runs)
+                found.append((page, name, *figures))
+                say(f"{page:<42} {name:>5} {figures[0]:9.1f} {figures[1]:9.1f} {figures[2]:9.1f} {figures[3]:9.1f}")
     return found
 
 

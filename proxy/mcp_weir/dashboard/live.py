@@ -78,7 +78,8 @@ class Live:
         asked = filters.read(request.query, (), datetime.now(UTC))
         try:
             async with self._pool.connection() as conn:
-                view = await overview(Ask(conn=conn, filters=asked, path={}, about=self._about))
+                ask = Ask(conn=conn, lanes=self._pool.lanes, filters=asked, path={}, about=self._about)
+                view = await overview(ask)
         except StoreError as error:
             return "trouble", {"says": str(error)}
         names = ("figures", "activity", "recording")

@@ -24,6 +24,7 @@ from mcp_weir.dashboard.pages import (
 )
 from mcp_weir.dashboard.shell import Shells
 from mcp_weir.store.pool import ReadPool
+from mcp_weir.store.reads.queries import Conn
 from mcp_weir.store.shapes import to_json
 
 PAGES: tuple[Page, ...] = (
@@ -64,7 +65,7 @@ class Dashboard:
             asked = _filters(page, request)
             async with self._pool.connection() as conn:
                 shell = await self._shells.get(conn, asked.now)
-                view = await page.view(Ask(conn=conn, filters=asked, path=request.match_info, about=self._about))
+                view = await page.view(self._ask(conn, asked, request.match_info))
             if view is None:
                 raise web.HTTPNotFound(text=f"There is no such {page.title.lower()} in the record, or not any more.")
             body = render.page(
@@ -79,7 +80,7 @@ class Dashboard:
         async def handler(request: web.Request) -> web.StreamResponse:
             asked = _filters(page, request)
             async with self._pool.connection() as conn:
-                view = await page.view(Ask(conn=conn, filters=asked, path=request.match_info, about=self._about))
+                view = await page.view(self._ask(conn, asked, request.match_info))
             if view is None:
                 raise web.HTTPNotFound(text=f"no such {page.title.lower()}")
             body = {
@@ -89,6 +90,9 @@ class Dashboard:
             return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
         return handler
+
+    def _ask(self, conn: Conn, asked: filters.Filters, path: Mapping[str, str]) -> Ask:
+        return Ask(conn=conn, lanes=self._pool.lanes, filters=asked, path=path, about=self._about)
 
     async def _api_page(self, request: web.Request) -> web.StreamResponse:
         body = render.page("api.html", pages=[(api_path(page), page) for page in PAGES], kept=filters.SHARED)

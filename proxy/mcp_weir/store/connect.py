@@ -61,6 +61,7 @@ async def reading(url: str) -> psycopg.AsyncConnection:
     parse(url)
     options = _TIMEOUTS["options"] + " -c default_transaction_read_only=on -c TimeZone=UTC -c jit=off"
     options += " -c max_parallel_workers_per_gather=0"  # a page is many small reads
+    options += " -c random_page_cost=1.1"  # rollups lie in order of time: an index range, not the whole history
     try:
         return await psycopg.AsyncConnection.connect(
             url, autocommit=True, prepare_threshold=None, **{**_TIMEOUTS, "options": options}

@@ -18,7 +18,8 @@ class OverviewView:
 
 async def overview(ask: Ask) -> OverviewView:
     """Figures of the window and of the one before, what happens now, what is wrong."""
-    found = await reads.overview(ask.conn, ask.window, ask.where(), ask.about.thresholds)
+    async with ask.lanes(ask.conn) as lanes:
+        found = await reads.overview(lanes, ask.window, ask.where(), ask.about.thresholds)
     prices, now, before = ask.about.prices, found.totals, found.previous
     return OverviewView(
         overview=found,
