@@ -113,6 +113,30 @@ def test_sixty_hostile_names_are_inert(eye: Make, hostile: str) -> None:
         window.look(path)
 
 
+def test_what_would_run_is_noticed(eye: Make, hostile: str) -> None:
+    window = eye(hostile)
+    window.look("/")
+    assert window.trouble == []
+    inline = "<iframe srcdoc='<script>alert(1)</script>'>"
+    for planted in ("<img src=x: onerror=alert(1)>", "<p style='color: red'>", inline):
+        window.page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", planted)
+        window.page.wait_for_timeout(300)
+        assert any("CSP" in trouble for trouble in window.trouble), planted
+        window.trouble.clear()
+
+
+@pytest.mark.parametrize("width", [1300, 1440, 1920])
+def test_no_table_is_cut_on_a_desk(eye: Make, usual: str, width: int) -> None:
+    window = eye(usual, "light", width)
+    cut = {}
+    for path in every_page(window):
+        window.look(path)
+        cut[path] = window.page.evaluate("""[...document.querySelectorAll('.scroll')]
+            .filter(e => e.scrollWidth > e.clientWidth + 1)
+            .map(e => e.querySelector('caption').textContent + ' ' + e.scrollWidth + ' > ' + e.clientWidth)""")
+    assert {path: tables for path, tables in cut.items() if tables} == {}
+
+
 def test_the_overview_lives(eye: Make, weir: Running) -> None:
     window = eye(f"http://127.0.0.1:{weir.admin_port}")
     window.look("/")
@@ -134,7 +158,10 @@ def test_without_scripts_everything_is_there(eye: Make, usual: str) -> None:
         assert window.page.locator("table").count() >= 1
         assert window.page.locator(".js:visible").count() == 0
     window.look("/?window=24h")
-    assert window.page.locator(".chart svg").count() == 2
+    assert window.page.locator(".chart .plot").count() == 3
+    for axis in (".y", ".x"):  # each chart says what its lines and its steps stand for
+        assert all(window.page.locator(f".chart {axis}").nth(n).locator("text").count() >= 3 for n in range(3))
+    assert (window.page.locator(".chart .x").first.text_content() or "").endswith("UTC")
     window.page.get_by_role("link", name="15m").click()
     assert "window=15m" in window.page.url
     window.page.locator("summary", has_text="Custom").click()
