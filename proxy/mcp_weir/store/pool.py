@@ -15,7 +15,7 @@ from mcp_weir.store.lanes import Lanes
 from mcp_weir.store.masking import mask
 
 _SIZE = 6
-_LANES = 3  # for one page; more would only take turns on a machine with few cores
+_LANES = 1  # for one page; with more, dead connections of a restarted database were not replaced unseen
 _SPARE_S = 0.05  # what a page waits for a connection beside its first
 _WAIT_S = 3.0
 _OPTIONS = (
