@@ -1,6 +1,6 @@
 """What happens now, as Server-Sent Events: pieces of the overview, rendered by the page's own templates.
 
-A stream reads the store every two seconds, and only when somebody looks: the script closes it while the tab is hidden.
+A stream reads the store every two seconds (more seldom where a look is costly), and only when somebody looks: the script closes it while the tab is hidden.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ _EVERY_S = 2.0
 _MOST = 16
 _LIFE_S = 3600.0
 _SHARED_S = 1.5  # viewers of the same window share a look
+_SHARE = 10  # a look that took a second is shared for ten: a page left open costs a tenth of a core at most
+_SHARED_MOST_S = 30.0
 _KEPT = 64
 Look = tuple[str, dict[str, object]]  # an event's name and data
 
@@ -64,14 +66,15 @@ class Live:
         await response.write_eof()
 
     async def _shared(self, request: web.Request) -> Look:
-        now, key = asyncio.get_running_loop().time(), request.query_string
-        at, look = self._looks.get(key, (0.0, ("", {})))
-        if now - at < _SHARED_S:
+        began, key = asyncio.get_running_loop().time(), request.query_string
+        until, look = self._looks.get(key, (0.0, ("", {})))
+        if began < until:
             return look
         look = await self._look(request)
+        now = asyncio.get_running_loop().time()
         if len(self._looks) >= _KEPT:
             self._looks.clear()
-        self._looks[key] = now, look
+        self._looks[key] = now + shared_for(now - began), look
         return look
 
     async def _look(self, request: web.Request) -> Look:
@@ -90,3 +93,8 @@ class Live:
         series, grain = view.overview.series, view.overview.window.grain
         drawn = {name: getattr(charts, name)(series, grain).data for name in ("volume", "latency", "tokens")}
         return "look", {"pieces": pieces, "charts": drawn, "requests": view.overview.totals.requests}
+
+
+def shared_for(took: float) -> float:
+    """Seconds for which a look that took so long is shown again."""
+    return min(max(_SHARED_S, _SHARE * took), _SHARED_MOST_S)
