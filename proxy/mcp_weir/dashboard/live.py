@@ -1,6 +1,7 @@
 """What happens now, as Server-Sent Events: pieces of the overview, rendered by the page's own templates.
 
-A stream reads the store every two seconds (more seldom where a look is costly), and only when somebody looks: the script closes it while the tab is hidden.
+A stream reads the store every two seconds (more seldom where a look is costly), and only when somebody looks: the
+script closes it while the tab is hidden.
 """
 
 import asyncio
