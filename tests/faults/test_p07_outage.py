@@ -64,8 +64,8 @@ async def commit_cut(lab, outage: float) -> dict[str, float]:
 
 
 async def crippled(lab, outage: float) -> dict[str, float]:
-    """Slices of 7 bytes, latency, and a reset after every 20 kB."""
-    lab.wire.toxics.slice, lab.wire.toxics.latency, lab.wire.toxics.limit = 7, 0.01, 20_000
+    """Slices of 7 bytes, latency, and a reset after every 4 kB."""
+    lab.wire.toxics.slice, lab.wire.toxics.latency, lab.wire.toxics.limit = 7, 0.01, 4_000
     await asyncio.sleep(outage)
     lab.wire.toxics.slice, lab.wire.toxics.latency, lab.wire.toxics.limit = 0, 0.0, None
     return {"slow segments": lab.wire.bites["slowed"], "resets": lab.wire.bites["limited"]}

@@ -49,7 +49,9 @@ async def test_full_disk(laboratory, tmp_path: Path, keep_free: str | None, leav
             judge(
                 "P9", f"8 MB disk full, {leave} bytes left, keep-free {keep_free or 'default'}, Postgres away",
                 at_most("failed requests", failed, 0),
-                at_most("sent - recorded - counted as dropped", abs(sent - recorded - total["dropped"]), 0),
+                at_most("sent - stored - counted as dropped", abs(sent - total["stored"] - total["dropped"]), 0),
+                # not the other way round: of an exchange that was lost in its middle, the beginning may have a row
+                at_most("stored without a row", max(0, total["stored"] - recorded), 0),
                 at_most("seen - sent", abs(total["seen"] - sent), 0),
                 at_most("missing after relief", len(found.missing), 0),
                 at_most("duplicates", len(found.duplicates), 0),
