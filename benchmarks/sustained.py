@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import statistics
 import sys
 import tempfile
 import threading
@@ -22,7 +21,7 @@ from load import Load, wrk
 
 from mcp_weir.store.embedded import EmbeddedPostgres
 
-GROWTH_S = 0.5  # seconds of traffic by which the backlog's mean may differ between two thirds of a run
+GROWTH_S = 0.5  # seconds of traffic by which the backlog's lowest may differ between two thirds of a run
 WAITING_S = 3.0  # seconds of traffic that may wait in the end
 SAMPLE_S = 0.5
 
@@ -85,9 +84,9 @@ def waits(seen: list[Sample]) -> list[float]:
 
 
 def flat(waiting: list[float]) -> bool:
-    """The last third holds what the middle third held."""
+    """The last third holds what the middle third held, at their lowest: the recorder works in batches of a second."""
     third = len(waiting) // 3
-    middle, last = statistics.mean(waiting[third : 2 * third]), statistics.mean(waiting[2 * third :])
+    middle, last = min(waiting[third : 2 * third]), min(waiting[2 * third :])
     return last - middle <= GROWTH_S and last <= WAITING_S
 
 
