@@ -63,8 +63,9 @@ async def _killed(lab, count: int) -> None:
     await drained(lab.url, fast, slow)
     total = await settled_coverage(lab.url)
     found = compare(lab.url, fast, slow)
-    cut = [c for c in slow.calls.values() if c.outcome == "broken" and c.ended - c.began > STEADY_S]
-    executed = [c.id for c in cut if lab.upstream.executed[c.id]]
+    broken = [c for c in slow.calls.values() if c.outcome == "broken" and lab.upstream.executed[c.id]]
+    # since the upstream had it: before that it may have waited for a worker, unseen by any
+    executed = [c.id for c in broken if c.ended - lab.upstream.came[c.id] > STEADY_S]
     outcome = await _outcomes(lab.url, executed)
     silent = [key for key in executed if outcome.get(json.dumps(key)) != "interrupted"]
     wrong = fast.count("wrong") + slow.count("wrong")

@@ -114,10 +114,13 @@ async def idle(exchange: Exchange) -> bool:
 
 
 class Upstream:
-    """The server. `executed` counts each id whose request was read whole; `left` says when the peer went away."""
+    """The server. `executed` counts each id whose request was read whole; `came` says when (monotonic), `left` when the
+    peer went away.
+    """
 
     def __init__(self) -> None:
         self.executed: collections.Counter[object] = collections.Counter()
+        self.came: dict[object, float] = {}
         self.left: dict[object, float] = {}
         self.connections = 0
         self.port = 0
@@ -169,6 +172,7 @@ class Upstream:
             return True
         call = self._read(head, body)
         self.executed[call.get("id")] += 1
+        self.came[call.get("id")] = time.monotonic()
         params = call.get("params") or {}
         exchange = Exchange(self, head, call.get("id"), params.get("arguments") or {}, reader, writer)
         return await TOOLS[params.get("name", "echo")](exchange)
