@@ -31,8 +31,9 @@ def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
     case = [transparency.Case(0)]  # the weir itself asks once, when it starts
 
     def answer(peer: Peer, request: object) -> bool:
-        peer.send(case[0].response())
-        return case[0].status in transparency.NO_BODY or case[0].chunked_back != "close"
+        now = case[0]  # once the answer is out, the next case may stand there
+        peer.send(now.response())
+        return now.status in transparency.NO_BODY or now.chunked_back != "close"
 
     server = Upstream(answer)
     different = []
