@@ -40,8 +40,8 @@ def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
     different = []
     with running(server.port, postgres.url(postgres.database()), tmp_path, workers=2) as weir:
         until = time.monotonic() + 10
-        while not any(b"oauth-protected-resource" in asked.start for asked in server.requests):
-            assert time.monotonic() < until, "the weir's own question did not come"
+        while not any(b"oauth-protected-resource HTTP" in asked.start for asked in server.requests):
+            assert time.monotonic() < until, "the second of its own questions did not come"
             time.sleep(0.02)
         for seed in range(count):
             case[:] = [transparency.Case(seed)]
