@@ -18,7 +18,7 @@ demo: $(VENV)/.runs # example server, weir, MCP clients of both eras; ends with 
 	$(VENV)/bin/mcp-weir demo $(ARGS)
 
 test: $(VENV)/.ready lint
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q $(PYTEST)
 
 schema: $(VENV)/.ready ## store/schema.sql from the migrations
 	$(RUN) tests/store/write_schema.py

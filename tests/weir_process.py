@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -57,10 +58,11 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody listens on just now, below those the kernel hands to connections and to `bind(0)`."""
+    while True:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
+            return int(sock.getsockname()[1])
 
 
 def wait_for_port(port: int, child: subprocess.Popen[bytes] | None = None) -> None:

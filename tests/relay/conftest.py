@@ -296,6 +296,14 @@ def weir() -> Iterator[Callable[..., Weir]]:
         assert one.relay.stats().observer_errors == 0
 
 
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port that refuses: bound, so that nobody else is given it (a relay would talk to itself), and not listening."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
 CALL = (
     b'{"jsonrpc":"2.0","id":%b,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2}}}'
 )

@@ -133,10 +133,8 @@ def test_an_answer_that_is_none_is_a_502_with_the_request_s_id(
         (b"", None),
     ],
 )
-def test_a_dead_upstream(weir: Any, tools: Any, request_body: bytes, ident: int | None) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    through = weir(f"http://127.0.0.1:{port}")
+def test_a_dead_upstream(weir: Any, nobody: int, tools: Any, request_body: bytes, ident: int | None) -> None:
+    through = weir(f"http://127.0.0.1:{nobody}")
     got = through.ask(tools.post(request_body))
     assert got.status == 502
     said = json.loads(got.body)
@@ -147,10 +145,8 @@ def test_a_dead_upstream(weir: Any, tools: Any, request_body: bytes, ident: int 
     assert through.closed(3)[0].upstream_error == "connect"
 
 
-def test_a_slow_body_to_a_dead_upstream_is_still_the_client_s_word(weir: Any, tools: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    through, whole = weir(f"http://127.0.0.1:{port}"), tools.post(tools.call(b"9"))
+def test_a_slow_body_to_a_dead_upstream_is_still_the_client_s_word(weir: Any, nobody: int, tools: Any) -> None:
+    through, whole = weir(f"http://127.0.0.1:{nobody}"), tools.post(tools.call(b"9"))
     peer = through.connect().send(whole[:-20])
     time.sleep(0.2)
     assert json.loads(peer.send(whole[-20:]).response().body)["id"] == 9
