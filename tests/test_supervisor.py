@@ -145,6 +145,19 @@ def test_sighup_reads_the_settings_again_and_keeps_them_where_they_cannot_be_rea
         assert weir.child.wait(40) == 0
 
 
+def test_a_flag_overrules_a_variable_in_the_children_too(upstream: str, database_url: str, tmp_path: Path) -> None:
+    """`--capture off` beside WEIR_CAPTURE=full: off is the default, and what a default says must not go unsaid."""
+    variables = {"WEIR_CAPTURE": "full", "WEIR_KEEP_SESSION_IDS": "true"}
+    flags = ("--capture", "off", "--no-keep-session-ids")
+    with start_weir(upstream, tmp_path, database_url, *flags, env=variables) as weir:
+        assert call(weir.port, 1) == 200
+        wait_until(lambda: rows(database_url) == {"1"})
+        for pid in children(weir.child.pid).values():
+            said = Path(f"/proc/{pid}/environ").read_bytes()
+            assert b"WEIR_UPSTREAM=" in said
+            assert b"WEIR_CAPTURE" not in said and b"WEIR_KEEP_SESSION_IDS" not in said
+
+
 def idle_window(url: str) -> str:
     return "".join(row[0] for row in query(url, "SELECT value FROM weir.parameters WHERE name = 'idle_window'"))
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import structlog
 
 from mcp_weir.child import USAGE, Child
-from mcp_weir.config import Settings, environment
+from mcp_weir.config import FIELDS, Settings, environment, variable
 from mcp_weir.errors import StoreError, UsageError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
@@ -25,6 +25,7 @@ _POLL_S = 0.1
 _LOOK_S = 1.0
 _READY_WITHIN_S = 30.0
 _AT_ONCE = 128 + signal.SIGTERM
+_OURS = frozenset({"WEIR_CONFIG", *map(variable, FIELDS)})
 _STAYS = ("listen", "admin", "workers", "data_dir", "database_url", "drain_timeout")
 log = structlog.get_logger()
 
@@ -76,8 +77,10 @@ class Supervisor:
     def _environment(self) -> dict[str, str]:
         ours = environment(self._settings)
         ours["WEIR_DRAIN_TIMEOUT"] = f"{max(0.1, self._settings.drain_timeout - self._last_s)}s"
-        env = {**os.environ, **ours, "WEIR_DATABASE_URL": self.database_url}
-        return {key: value for key, value in env.items() if key != "WEIR_CONFIG" and value}
+        # a variable that a flag has overruled must not reach them: they would take it where the flag said the default
+        rest = {key: value for key, value in os.environ.items() if key not in _OURS}
+        env = {**rest, **ours, "WEIR_DATABASE_URL": self.database_url}
+        return {key: value for key, value in env.items() if value}
 
     def _look_after_all(self) -> None:
         for child in self._children():
