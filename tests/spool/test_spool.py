@@ -1,18 +1,25 @@
 """The spool: what was written is read back once whole, whatever happened to the writer."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from mcp_weir.errors import SpoolError
 from mcp_weir.spool import counters, reader
+from mcp_weir.spool.late import LateWriter
 from mcp_weir.spool.segment import ask_to_rotate
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.facts import Closed, Opened
 
+FSIZE = resource.getrlimit(resource.RLIMIT_FSIZE)
 KILLED_WRITER = """
 import sys
 from pathlib import Path
@@ -132,3 +139,57 @@ def test_a_full_spool_drops_and_counts_exactly_then_resumes(tmp_path: Path) -> N
     count = counters.read_counts(tmp_path / str(writer.stream))[9]
     assert (count.seen, count.spooled, count.dropped) == (5, 0, {"spool_full": 5})
     writer.close()
+
+
+def test_a_worker_without_a_spool_counts_what_it_misses_and_records_once_there_is_one(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    root.write_text("in the way")
+    with pytest.raises(SpoolError) as trouble:
+        make_writer(root)
+    threads = threading.active_count()
+    writer = LateWriter(lambda: make_writer(root), trouble.value)
+    for number in range(5):
+        writer.seen(7)
+        assert not writer.offer(line(number), 7)
+    writer.seen(7)
+    writer.offer(line(90)[:1], 7)  # it runs on while the spool comes
+    writer.heartbeat(1)
+    assert writer.trouble is not None and threading.active_count() == threads
+    root.unlink()
+    writer.heartbeat(2)
+    assert writer.trouble is None
+    assert not writer.offer(line(90)[1:], 7)
+    writer.seen(7)
+    assert writer.offer(line(100), 7)
+    assert exchanges(root) == [0, 100]  # the first is the heartbeat
+    (stream,) = root.iterdir()
+    assert counters.read_counts(stream) == {7: counters.MinuteCounts(seen=7, spooled=1, dropped={"error": 6})}
+    writer.close()
+
+
+def test_a_writer_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It is tried again each second: a folder or a thread for each would fill what is scarce already."""
+    threads = threading.active_count()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, FSIZE[1]))  # a page of counts is longer
+    try:
+        with pytest.raises(SpoolError):
+            make_writer(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, FSIZE)
+    assert list(tmp_path.iterdir()) == [] and threading.active_count() == threads
+
+
+def test_a_disk_that_cannot_be_looked_at_costs_no_record(tmp_path: Path) -> None:
+    """Without descriptors no folder can be listed; the open segment can be written all the same."""
+    writer = make_writer(tmp_path)
+    writer.heartbeat(1)
+    writer._budget._next_check = writer._budget._next_sum = 0.0
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        taken = [writer.offer(line(number), 7) for number in range(3)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert taken == [True] * 3
+    writer.close()
+    assert exchanges(tmp_path) == [0, 0, 1, 2]

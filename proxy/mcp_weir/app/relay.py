@@ -1,29 +1,33 @@
 """A relay worker, composed: keys, spool writer, relay."""
 
 import asyncio
+import functools
 import gc
 import signal
 import socket
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
 import uvloop
 
-from mcp_weir.app import data_dir
 from mcp_weir.app.checks import check
 from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
+from mcp_weir.errors import SpoolError
 from mcp_weir.keys import Keys, load_or_create
 from mcp_weir.relay.forwarded import networks
 from mcp_weir.relay.hosts import hosts
 from mcp_weir.relay.server import Relay
 from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.relay.tls import asking, serving
+from mcp_weir.spool.late import LateWriter
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.reading import Reading
 
+Spool = SpoolWriter | LateWriter
 log = structlog.get_logger()
 
 
@@ -31,14 +35,13 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     follow_supervisor()
     origin, path = check(settings)
-    data_dir.make(settings.data_dir)
     service = settings.service or urlsplit(origin).netloc
     keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)
-    writer = SpoolWriter(
-        settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
+    writer = _open_spool(functools.partial(
+        SpoolWriter, settings.data_dir / "spool", service=service, instance=settings.instance or socket.gethostname(),
         key_id=keys.key_id, spool_max=settings.spool_max, keep_free=settings.keep_free,
         durability=settings.durability,
-    )
+    ))
     durable = writer.synced if settings.durability == "power" else None
     relay = Relay(
         _relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen, durable,
@@ -48,6 +51,15 @@ def run_relay(settings: Settings, sock: socket.socket) -> None:
         uvloop.run(_serve(relay, sock, writer))
     finally:
         writer.close()
+
+
+def _open_spool(make: Callable[[], SpoolWriter]) -> Spool:
+    """Where the disk does not let one be made: serve, count what is lost, and try again each second."""
+    try:
+        return make()
+    except SpoolError as error:
+        log.error("spool.not_there", error=str(error), hint="traffic is forwarded and not recorded; tried again")
+        return LateWriter(make, error)
 
 
 def _relay_settings(settings: Settings, origin: str, read: Reading) -> RelaySettings:
@@ -65,7 +77,7 @@ def _relay_settings(settings: Settings, origin: str, read: Reading) -> RelaySett
     )
 
 
-async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None:
+async def _serve(relay: Relay, sock: socket.socket, writer: Spool) -> None:
     stop = asyncio.Event()
 
     def on_signal() -> None:
@@ -78,9 +90,12 @@ async def _serve(relay: Relay, sock: socket.socket, writer: SpoolWriter) -> None
     await relay.start(sock)
     _calm_the_collector()
     say_ready()
-    refused = 0
+    refused, late = 0, isinstance(writer, LateWriter)
     while not stop.is_set():
         writer.heartbeat(time.time_ns() // 1000)
+        if late and isinstance(writer, LateWriter) and writer.trouble is None:
+            late = False
+            log.info("spool.there", hint="what passed before is counted as dropped; traffic is recorded from now on")
         if writer.sync_failures > refused:
             refused = writer.sync_failures
             log.error("spool.sync_failed", times=refused, hint="the disk did not keep what was written; look at it")

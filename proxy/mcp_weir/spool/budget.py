@@ -1,5 +1,6 @@
 """How much the spool may hold: a share of the disk is left free, so that Postgres can still commit."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -34,9 +35,17 @@ class Budget:
         return self._unchecked >= _CHECK_EVERY_BYTES or time.monotonic() >= self._next_check
 
     def check(self) -> None:
-        """Look at the disk. All segments are summed only as often as the headroom makes it necessary."""
+        """Look at the disk. All segments are summed only as often as the headroom makes it necessary.
+
+        Where it cannot be looked at (no descriptor is left for a folder), what was last seen holds: the segment that
+        is written to is open, and nothing is lost by a look that failed.
+        """
         now = time.monotonic()
         self._next_check, self._held, self._unchecked = now + _CHECK_EVERY_S, self._held + self._unchecked, 0
+        with contextlib.suppress(OSError):
+            self._look(now)
+
+    def _look(self, now: float) -> None:
         stat = os.statvfs(self._root)
         if stat.f_bavail * stat.f_frsize < self._keep_free:
             self.blocked = "disk_full"

@@ -46,17 +46,17 @@ class Counters:
         self._last = int(time.time()) // 60
         self._pages[self._last // _SLOTS] = self._map(self._last // _SLOTS)
 
-    def seen(self, minute: int) -> None:
-        """One exchange opened in this Unix minute."""
-        self._add(minute, 0)
+    def seen(self, minute: int, n: int = 1) -> None:
+        """One exchange (or `n`) opened in this Unix minute."""
+        self._add(minute, 0, n)
 
     def spooled(self, minute: int) -> None:
         """One exchange is whole in the spool."""
         self._add(minute, 1)
 
-    def dropped(self, minute: int, reason: str) -> None:
-        """One exchange was lost, for one of REASONS."""
-        self._add(minute, 2 + REASONS.index(reason))
+    def dropped(self, minute: int, reason: str, n: int = 1) -> None:
+        """One exchange (or `n`) was lost, for one of REASONS."""
+        self._add(minute, 2 + REASONS.index(reason), n)
 
     def prepare(self, minute: int) -> None:
         """Make the next page while there is still space for it."""
@@ -69,13 +69,13 @@ class Counters:
         for block in list(self._pages):
             self._unmap(block)
 
-    def _add(self, minute: int, cell: int) -> None:
+    def _add(self, minute: int, cell: int, n: int = 1) -> None:
         page = self._pages.get(minute // _SLOTS) or self._page(minute // _SLOTS)
         if page is None:  # no space for this minute's page: true in sum, late or early by the clock
             minute = self._last
             page = self._pages[minute // _SLOTS]
         self._last = minute
-        page[1][(minute % _SLOTS) * _CELLS + cell] += 1
+        page[1][(minute % _SLOTS) * _CELLS + cell] += n
 
     def _page(self, block: int) -> tuple[mmap.mmap, memoryview] | None:
         try:

@@ -4,9 +4,11 @@ An exchange of which a line was lost is lost as a whole: it is counted once, und
 what of it had been spooled is ended by a marker, so that the recorder does not wait for it.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Awaitable
@@ -24,7 +26,7 @@ from mcp_weir.traffic.facts import Closed, Heartbeat, Line, Opened
 DROPPED = "dropped"  # the flag of a marker: this exchange was lost, and is counted under its reason
 _SMALL = 256 * 1024  # a segment below this is not worth rotating for its age
 _MARKERS_MAX = 10_000
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SpoolWriter:
@@ -53,17 +55,22 @@ class SpoolWriter:
         self._torn = False  # half a line stands at the end of this file and could not be cut off
         self._broken: dict[int, tuple[str, bool]] = {}  # exchange -> reason of its first loss, anything of it spooled
         self._markers: list[Closed] = []
-        try:
-            self._dir.mkdir(parents=True, mode=0o700)
-            self._budget = Budget(root, spool_max, keep_free)
-            self._segment_bytes = min(segment_bytes, max(self._budget.disk_bytes // 16, 64 * 1024))
-            self._counters = Counters(self._dir, service, instance)
-            self._sync = Syncer(0 if durability == "power" else EVERY_S)
-            self._sync.named(root.parent, root)  # a stream whose folder a power cut takes is lost whole
-            self._rotate()
-        except OSError as error:
-            why = f"cannot write the spool in {root}: {error.strerror}; check its owner and space"
-            raise SpoolError(why) from error
+        with contextlib.ExitStack() as undo:  # whoever tries again makes a folder anew: nothing is left of this one
+            try:
+                undo.callback(shutil.rmtree, self._dir, ignore_errors=True)
+                self._dir.mkdir(parents=True, mode=0o700)
+                self._budget = Budget(root, spool_max, keep_free)
+                self._segment_bytes = min(segment_bytes, max(self._budget.disk_bytes // 16, 64 * 1024))
+                self._counters = Counters(self._dir, service, instance)
+                undo.callback(self._counters.close)
+                self._sync = Syncer(0 if durability == "power" else EVERY_S)
+                undo.callback(self._sync.close)
+                self._sync.named(root.parent, root)  # a stream whose folder a power cut takes is lost whole
+                self._rotate()
+            except OSError as error:
+                why = f"cannot write the spool in {root}: {error.strerror}; check its owner and space"
+                raise SpoolError(why) from error
+            undo.pop_all()
 
     @property
     def sync_failures(self) -> int:
@@ -77,6 +84,13 @@ class SpoolWriter:
     def lost(self, minute: int) -> None:
         """Count an exchange that was seen and will never be closed by a fact: its observer failed."""
         self._counters.dropped(minute, "observer")
+
+    def missed(self, minute: int, reason: str | None, n: int) -> None:
+        """Count what passed before this writer could be made: seen (None), or dropped for a reason."""
+        if reason is None:
+            self._counters.seen(minute, n)
+        else:
+            self._counters.dropped(minute, reason, n)
 
     def offer(self, line: Line, minute: int) -> bool:
         """Append the facts of one exchange; False when they were dropped. Its Closed fact is what counts it."""
@@ -146,7 +160,7 @@ class SpoolWriter:
         return None
 
     def _failed(self, error: OSError) -> str:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             self._cut_back()
             return "disk_full"
         self._torn = True
