@@ -32,6 +32,7 @@ from mcp_weir.store import connect, migrate
 
 _BACKOFF_S = (0.1, 5.0)
 _HOPELESS_S = 5.0
+_REST, _REST_MAX_S = 6, 1.0  # between batches that are not full: as many times what the last one took
 _STUCK_S = 45.0  # beyond every timeout that the server itself keeps
 _LAST_S = 6.0  # after stop: what a database that does not answer gets
 log = structlog.get_logger()
@@ -82,13 +83,17 @@ class Recorder:
         ends = float("inf")
         while True:
             stopping = stop.is_set()
+            began = time.monotonic()
             moved = self._step(intake)
+            took_s = time.monotonic() - began
             if stopping:
                 ends = min(ends, time.monotonic() + _LAST_S)
             if time.monotonic() >= ends or (stopping and not moved):
                 return
             if not moved:
                 stop.wait(self._poll_s)
+            elif not intake.behind:  # a batch of a few rows costs as much as one of a hundred: let more gather
+                stop.wait(min(_REST_MAX_S, _REST * took_s))
 
     def _step(self, intake: Intake) -> bool:
         self._say(passed_at_s=time.monotonic())

@@ -74,6 +74,11 @@ class Intake:
         return len(self._tail.index.streams)
 
     @property
+    def behind(self) -> bool:
+        """The last reading ended at its limits: more lies there."""
+        return self._reading.full()
+
+    @property
     def strange(self) -> dict[str, str]:
         """Files in the spool that are no segments of ours, and why."""
         return {str(path.relative_to(self._root)): why for path, why in self._tail.index.strange.items()}

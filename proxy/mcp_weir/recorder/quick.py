@@ -7,6 +7,8 @@ plain is left to the general way, by saying so.
 
 import struct
 import uuid
+from collections import defaultdict
+from typing import Any
 
 import msgspec
 
@@ -26,6 +28,7 @@ from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request, re
 from mcp_weir.traffic.whole import PlainOpened, Whole, silent, whole
 
 _KINDS_KEPT, _TALKS_KEPT, _WHOS_KEPT, _BUCKETS_KEPT = 4096, 20_000, 4096, 50_000
+_UNSEEN: Any = object()
 _NOT_PLAIN = frozenset({"initialize", "server/discover", "subscriptions/listen"})
 _LOW = (1 << 62) - 1  # of a request_key's second half, what its variant leaves
 _CLIENT = 5  # where in `asks` the request says who asks
@@ -62,6 +65,7 @@ class Quick:
     def harvest(self, batch: Batch) -> int:
         """Put what was taken into the batch; returns how many exchanges that were."""
         batch.packed, self.packed = self.packed, Packed()
+        batch.packed.add_up()
         return sum(way.harvest(batch) for way in self._ways.values())
 
     def forget(self, stream: uuid.UUID) -> None:
@@ -77,7 +81,7 @@ class Way:
         self._quick, self._origin = quick, origin
         self._high = request_key(origin.stream, 0, 0).bytes[:8]
         self._kinds: dict[tuple[object, ...], Kind | None] = {}
-        self._stored: dict[int, int] = {}  # by minute
+        self._stored: defaultdict[int, int] = defaultdict(int)  # by minute
         self._touched: list[Talk] = []
 
     def take(self, payload: bytes) -> bool:
@@ -89,7 +93,9 @@ class Way:
         named = (request.method, request.target, answer.outcome, closed.status, closed.response_kind,
                  answer.error_code, answer.error_message)
         try:
-            kind = self._kinds[named] if named in self._kinds else self._new_kind(named, payload)
+            kind = self._kinds.get(named, _UNSEEN)
+            if kind is _UNSEEN:
+                kind = self._new_kind(named, payload)
             talk = self.talks.get(opened.session) or self._talk(opened)
             if kind is None or talk.client is None:
                 return False
@@ -107,7 +113,7 @@ class Way:
 
     def harvest(self, batch: Batch) -> int:
         """Sessions and coverage of what was taken; rows and sums are in the batch already."""
-        stored, self._stored = self._stored, {}
+        stored, self._stored = self._stored, defaultdict(int)
         for minute, n in stored.items():
             entry(batch, self._origin, minute).stored += n
         for talk in self._touched:
@@ -121,26 +127,28 @@ class Way:
 
     def _keep(self, line: Whole, kind: Kind, talk: Talk, who: Who) -> None:
         """Everything that can fail comes before everything that is kept."""
-        opened, took_us = line[0], line[2].at_us
+        opened, request, answer, _ = line
+        took_us, wall_us = answer.at_us, opened.wall_us
         quick, packed = self._quick, self._quick.packed
         bucket = quick.buckets.get(took_us)
         if bucket is None:
             bucket = quick.buckets[took_us] = latency_bucket(took_us / 1000)
         key = self._high, (opened.exchange << 24) & _LOW | 1 << 63
         row = quick.packer.row(line, key, bucket, kind.packed + who.packed)
+        sizes = (took_us, request.size, answer.size, request.tokens_in or 0, answer.tokens_out or 0)
         if talk.key is None:
             evidence = who.evidence(line, self._high + key[1].to_bytes(8, "big"))
-            packed.queue.append(queued(who.scope, opened.wall_us, key, evidence, who.counts(line, kind)))
+            packed.queue.append(queued(who.scope, wall_us, key, evidence, who.counts(line, kind)))
         else:
             if talk.first is None:
                 self._touched.append(talk)
-            talk.count(line, kind)
+            talk.count(opened, kind, sizes)
         packed.rows.append(row)
-        minute = opened.wall_us // MINUTE_US
-        packed.count((minute, kind, who.label, bucket), line)
+        minute = wall_us // MINUTE_US
+        packed.noted[minute, kind, who.label, bucket].append(sizes)
         if kind.outcome != "ok":
             packed.failed.append(_failure(opened, kind, who, uuid.UUID(bytes=self._high + key[1].to_bytes(8, "big"))))
-        self._stored[minute] = self._stored.get(minute, 0) + 1
+        self._stored[minute] += 1
 
     def _take_silent(self, payload: bytes) -> bool:
         line = silent(payload)
@@ -161,7 +169,7 @@ class Way:
                 self._touched.append(talk)
             talk.meet(opened)
         minute = opened.wall_us // MINUTE_US
-        self._stored[minute] = self._stored.get(minute, 0) + 1
+        self._stored[minute] += 1
         return True
 
     def _look_at_hello(self, payload: bytes) -> None:

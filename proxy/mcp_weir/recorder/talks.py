@@ -7,7 +7,7 @@ import msgspec
 from mcp_weir.attribution.evidence import Counted, Said, asked_of, said_by, scope_of
 from mcp_weir.attribution.sessions import SessionDelta
 from mcp_weir.attribution.verdicts import Row, wall
-from mcp_weir.sinks.batch import Kind
+from mcp_weir.sinks.batch import Kind, Sizes
 from mcp_weir.traffic.facts import Identity
 from mcp_weir.traffic.whole import PlainOpened, Whole
 
@@ -73,40 +73,40 @@ class Who:
 class Talk:
     """A session, or (with key None) everybody who has none. `client` is None where it is not known."""
 
-    __slots__ = ("_counts", "_last_us", "client", "first", "key", "whos")
+    __slots__ = ("_kinds", "_last_us", "_sizes", "client", "first", "key", "whos")
 
     def __init__(self, key: uuid.UUID | None, client: Identity | None) -> None:
         self.key, self.client = key, client
         self.whos: dict[tuple[object, ...], Who] = {}
         self.first: PlainOpened | None = None  # the earliest exchange of this batch
         self._last_us = 0
-        self._counts = [0] * 8
+        self._sizes: list[Sizes] = []
+        self._kinds: list[Kind] = []
 
     def meet(self, opened: PlainOpened) -> None:
         """An exchange that the server accepted."""
         first, at_us = self.first, opened.wall_us
-        if first is None or (at_us, opened.exchange) < (first.wall_us, first.exchange):
+        if first is None or at_us < first.wall_us or (at_us == first.wall_us and opened.exchange < first.exchange):
             self.first = opened
         if at_us > self._last_us:
             self._last_us = at_us
 
-    def count(self, line: Whole, kind: Kind) -> None:
+    def count(self, opened: PlainOpened, kind: Kind, sizes: Sizes) -> None:
         """A row."""
-        opened, request, answer, _ = line
         self.meet(opened)
-        counts = self._counts
-        counts[0] += 1
-        counts[1] += kind.is_tool
-        counts[2] += kind.is_call
-        counts[3] += kind.is_error
-        counts[4] += request.size
-        counts[5] += answer.size
-        counts[6] += request.tokens_in or 0
-        counts[7] += answer.tokens_out or 0
+        self._sizes.append(sizes)
+        self._kinds.append(kind)
 
     def add_to(self, delta: SessionDelta) -> None:
         """Put the batch's counts into what is written of the session, and begin anew."""
-        delta.add(wall(self._last_us), self._counts)
-        if self._counts[0] and delta.era == "unknown":
-            delta.era = "legacy"
-        self.first, self._last_us, self._counts = None, 0, [0] * 8
+        kinds, self._kinds = self._kinds, []
+        sizes, self._sizes = self._sizes, []
+        counts = [0, 0, 0, 0]
+        if sizes:
+            _, *counts = map(sum, zip(*sizes, strict=True))
+            if delta.era == "unknown":
+                delta.era = "legacy"
+        delta.add(wall(self._last_us), (
+            len(kinds), sum([kind.is_tool for kind in kinds]), sum([kind.is_call for kind in kinds]),
+            sum([kind.is_error for kind in kinds]), *counts))
+        self.first, self._last_us = None, 0

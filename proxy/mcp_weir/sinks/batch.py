@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from collections import defaultdict
 from datetime import datetime
 
 from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
@@ -9,7 +10,6 @@ from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import Row, wall
 from mcp_weir.sinks.settler import ToDerive
 from mcp_weir.sinks.waiting import Waits
-from mcp_weir.traffic.whole import Whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class Kind:
     packed: bytes  # their part of a packed row
 
 
+Sizes = tuple[int, int, int, int, int]  # of a row: duration_us, request_bytes, response_bytes, tokens_in, tokens_out
 PackedKey = tuple[int, Kind, str | None, int]  # Unix minute, kind, client's label, latency bucket
 Failure = tuple[datetime, str, str, str, str, str, int, int, str | None, uuid.UUID]
 
@@ -113,7 +114,8 @@ class Packed:
 
     rows: list[bytes] = dataclasses.field(default_factory=list)
     queue: list[bytes] = dataclasses.field(default_factory=list)  # for weir.derived_queue
-    sums: dict[PackedKey, Counts] = dataclasses.field(default_factory=dict)
+    noted: defaultdict[PackedKey, list[Sizes]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+    sums: dict[PackedKey, Counts] = dataclasses.field(default_factory=dict)  # of what was noted, by add_up()
     took_us: dict[Kind, list[int]] = dataclasses.field(default_factory=dict)
     failed: list[Failure] = dataclasses.field(default_factory=list)
     again: list[Row] = dataclasses.field(default_factory=list)  # the same rows as values, where a sink wants them
@@ -122,24 +124,13 @@ class Packed:
         """When the rows began, in minutes."""
         return {wall(minute * 60_000_000) for minute in {at[0] for at in self.sums}}
 
-    def count(self, at: PackedKey, line: Whole) -> None:
-        """Add a row."""
-        _, request, answer, _ = line
-        took_us = answer.at_us
-        sums = self.sums.get(at)
-        if sums is None:
-            sums = self.sums[at] = [0, 0, 0, 0, 0, 0]
-        sums[0] += 1
-        sums[1] += took_us
-        sums[2] += request.size
-        sums[3] += answer.size
-        sums[4] += request.tokens_in or 0
-        sums[5] += answer.tokens_out or 0
-        kind = at[1]
-        took = self.took_us.get(kind)
-        if took is None:
-            took = self.took_us[kind] = []
-        took.append(took_us)
+    def add_up(self) -> None:
+        """Sums of what was noted: by columns, which takes a tenth of adding row by row."""
+        for at, sizes in self.noted.items():
+            took_us, *others = zip(*sizes, strict=True)
+            self.sums[at] = [len(took_us), sum(took_us), *map(sum, others)]
+            self.took_us.setdefault(at[1], []).extend(took_us)
+        self.noted.clear()
 
 
 @dataclasses.dataclass(slots=True)

@@ -16,6 +16,7 @@ from mcp_weir.traffic.whole import Whole
 
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, where Postgres begins to count
 _NULL = struct.pack("!i", -1)
+_HASH_BYTES = 16
 _FIXED = {"uuid": "8sQ", "timestamptz": "q", "int8": "q", "int4": "i", "int2": "h", "float8": "d", "bool": "?"}
 _PACKERS: dict[str, Callable[[Any], bytes]] = {"inet": pack_inet, "text[]": pack_texts, "uuid": lambda key: key.bytes}
 _length = struct.Struct("!i").pack
@@ -44,8 +45,9 @@ class RowPacker:
         wanted = {"first_byte_ms": "float8", "first_event_ms": "float8", "tokens_in": "int8", "tokens_out": "int8"}
         if {name: types[name] for name in wanted} != wanted:
             raise TypeError("weir.request_rows has other types")
-        codes = "".join("i" + _FIXED[types[name]] for name in self.FIXED)
-        self._pack = struct.Struct("!h" + codes).pack
+        codes = "!h" + "".join("i" + _FIXED[types[name]] for name in self.FIXED)
+        self._pack = struct.Struct(codes).pack
+        self._pack_usual = struct.Struct(codes + "id" + "i" + "iq" + "iq" + f"i{_HASH_BYTES}s" + "i" + "i" + "i").pack
 
     def of_kind(self, row: Row) -> bytes:
         """What all requests of this row's kind share. Raises ValueError, UnicodeEncodeError or struct.error."""
@@ -61,17 +63,24 @@ class RowPacker:
         high, low = key
         jsonrpc_id = request.jsonrpc_id.encode()
         first_byte, first_event = closed.first_byte_us, closed.first_event_us
-        tokens_in, tokens_out = request.tokens_in, answer.tokens_out
+        tokens_in, tokens_out, args_hash = request.tokens_in, answer.tokens_out, request.args_hash
+        fixed = (
+            len(self.NAMES), 16, high, low, 8, opened.wall_us - _EPOCH_US, 16, high, low,
+            8, answer.at_us / 1000, 8, closed.at_us / 1000, 8, closed.stall_us / 1000, 8, closed.overhead_us,
+            8, request.size, 8, answer.size, 4, answer.progress_count, 2, bucket, 8, opened.connection)
+        if (first_byte is not None and first_event is None and tokens_in is not None and tokens_out is not None
+                and args_hash is not None and len(args_hash) == _HASH_BYTES and request.trace_id is None
+                and request.parent_span_id is None):  # the most frequent: a tool call, without a trace
+            return self._pack_usual(
+                *fixed, 8, first_byte / 1000, -1, 8, tokens_in, 8, tokens_out, _HASH_BYTES, args_hash, -1, -1,
+                len(jsonrpc_id)) + jsonrpc_id + shared
         return b"".join((
-            self._pack(
-                len(self.NAMES), 16, high, low, 8, opened.wall_us - _EPOCH_US, 16, high, low,
-                8, answer.at_us / 1000, 8, closed.at_us / 1000, 8, closed.stall_us / 1000, 8, closed.overhead_us,
-                8, request.size, 8, answer.size, 4, answer.progress_count, 2, bucket, 8, opened.connection),
+            self._pack(*fixed),
             _NULL if first_byte is None else _float(8, first_byte / 1000),
             _NULL if first_event is None else _float(8, first_event / 1000),
             _NULL if tokens_in is None else _bigint(8, tokens_in),
             _NULL if tokens_out is None else _bigint(8, tokens_out),
-            _NULL if request.args_hash is None else _text(request.args_hash),
+            _NULL if args_hash is None else _text(args_hash),
             _NULL if request.trace_id is None else _text(request.trace_id.encode()),
             _NULL if request.parent_span_id is None else _text(request.parent_span_id.encode()),
             _length(len(jsonrpc_id)), jsonrpc_id, shared,

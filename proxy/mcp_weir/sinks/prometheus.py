@@ -5,7 +5,7 @@ or a request id. The histogram's name and buckets: OpenTelemetry semantic conven
 """
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +25,7 @@ _SUMS = (
     ("weir_tokens_in_total", "Tokens in arguments, an estimate"),
     ("weir_tokens_out_total", "Tokens in results, an estimate"),
 )
+_BUCKETS_US = [round(bound * 1_000_000) for bound in BUCKETS_S]
 Name = tuple[str, str, str]  # service, method, tool
 
 
@@ -70,23 +71,27 @@ class Metrics:
         self._requests[name, row.outcome] = self._requests.get((name, row.outcome), 0) + 1
         self._add_sums(name, (row.request_bytes, row.response_bytes, row.tokens_in or 0, row.tokens_out or 0))
         if row.duration_ms is not None:
-            self._add_durations(name, row.outcome, [row.duration_ms / 1000])
+            self._add_durations(name, row.outcome, [round(row.duration_ms * 1000)])
 
     def _add_quick(self, kind: Kind, took_us: list[int]) -> None:
         name = self._name(kind.service, kind.method, kind.target)
         self._requests[name, kind.outcome] = self._requests.get((name, kind.outcome), 0) + len(took_us)
-        self._add_durations(name, kind.outcome, [us / 1_000_000 for us in took_us])
+        self._add_durations(name, kind.outcome, took_us)
 
     def _add_sums(self, name: Name, values: Sequence[int]) -> None:
         sums = self._sums.setdefault(name, [0, 0, 0, 0])
         for at, value in enumerate(values):
             sums[at] += value
 
-    def _add_durations(self, name: Name, outcome: str, took_s: list[float]) -> None:
+    def _add_durations(self, name: Name, outcome: str, took_us: list[int]) -> None:
         counts = self._durations.setdefault((name, outcome if outcome in ERRORS else ""), [0.0] * (len(BUCKETS_S) + 2))
-        for took in took_s:
-            counts[bisect_left(BUCKETS_S, took)] += 1
-        counts[-1] += sum(took_s)
+        ordered, below = sorted(took_us), 0
+        for at, bound_us in enumerate(_BUCKETS_US):
+            upto = bisect_right(ordered, bound_us, below)
+            counts[at] += upto - below
+            below = upto
+        counts[-2] += len(ordered) - below
+        counts[-1] += sum(ordered) / 1_000_000
 
     def _name(self, service: str, method: str, target: str) -> Name:
         service = service if service in self._services or len(self._services) < _SERVICES_MAX else OTHER
