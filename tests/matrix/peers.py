@@ -16,6 +16,7 @@ PINS = {
     "fastmcp2": "fastmcp==2.14.7",
     "fastmcp3": "fastmcp==3.4.11",
     "fastmcp4": "fastmcp==4.2.3",
+    "mcp-use": "mcp-use==1.7.1",
 }
 MODES = ("json", "sse", "stateless", "eventstore")
 
@@ -94,11 +95,28 @@ def clients() -> list[Client]:
         Client("ts client 2", (*typescript, "ts2")),
         Client("inspector", inspector),
         Client("mcp-remote", remote),
+        Client("mcp-use", (python_of("mcp-use"), script, "mcp-use")),
         Client("mcp1", (python_of("mcp1"), script, "mcp1-sse"), "http+sse"),
         Client("fastmcp3", (python_of("fastmcp3"), script, "fastmcp"), "http+sse"),
         Client("ts sdk 1", (*typescript, "ts1-sse"), "http+sse"),
         Client("mcp-remote", remote, "http+sse"),
     ]
+
+
+def pairs() -> list[tuple[Server, list[Client]]]:
+    """Every server with every client that speaks its transport."""
+    return [(server, [client for client in clients() if client.transport == server.transport]) for server in servers()]
+
+
+def diagonal() -> list[tuple[Server, list[Client]]]:
+    """Every server in every mode once, every client at least once: always the same cells."""
+    found = []
+    for transport in ("http", "http+sse"):
+        rows = [(server, speak) for server, speak in pairs() if server.transport == transport]
+        for n, (server, speak) in enumerate(rows):
+            turns = min(len(rows), len(speak))
+            found.append((server, [client for m, client in enumerate(speak) if m % turns == n % turns]))
+    return found
 
 
 def remote_command(transport: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 A cell passes when the client saw the same both ways, and the rows equal what the client knows that it did.
 Prints a Markdown table; exits 1 when a cell fails. A cell that fails without the weir too says so.
+Outcomes are kept in `.matrix/results.jsonl` with a digest of their code: `--resume` runs what has not passed on it.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 
 import peers
 import psycopg
+from results import Results, table
 from tap import Tap
 
 from mcp_weir.store.embedded import EmbeddedPostgres
@@ -129,8 +131,10 @@ def _difference(alone: list[Any], seen: list[Any] | None) -> str:
     return "; ".join(f"{b} for {a}" for a, b in zip(alone, seen, strict=False) if a != b)
 
 
-def run_server(server: peers.Server, quick: bool, database: str, home: Path) -> list[tuple[str, str, str, str]]:
-    """All cells of one server: (server, mode, client, verdict)."""
+def run_server(
+    server: peers.Server, clients: list[peers.Client], database: str, home: Path
+) -> Iterator[tuple[str, str]]:
+    """The cells of one server as they are done: (client, verdict)."""
     port, listen = free_port(), free_port()
     service = f"{server.name} {server.mode}"
     weir = [sys.executable, "-m", "mcp_weir", "up", "--upstream", f"http://127.0.0.1:{port}{server.path}",
@@ -138,54 +142,52 @@ def run_server(server: peers.Server, quick: bool, database: str, home: Path) -> 
             "--data-dir", str(home / service.replace(" ", "-")), "--log-level", "warning"]
     for path in (server.path, "/messages/", "/message"):
         weir += ["--mcp-path", path]
-    done = []
     with process([*server.command, str(port)], port, PORT=str(port)), process(weir, listen, WEIR_DATABASE_URL=database):
-        for client in peers.clients():
-            if client.transport != server.transport or (quick and not _quick(server, client)):
-                continue
+        for client in clients:
             cell = Cell(server, client, database, service)
-            verdict = cell.verdict(port, listen)
-            print(f"{service:24} {client.name:14} {verdict}", file=sys.stderr, flush=True)
-            done.append((server.name, server.mode, client.name, verdict))
-    return done
+            yield client.name, cell.verdict(port, listen)
 
 
-def _quick(server: peers.Server, client: peers.Client) -> bool:
-    """A diagonal: every server in every mode by one client, and every client once."""
-    return server.transport == "http+sse" or client.name == "mcp1" or (server.name, server.mode) == ("mcp2", "sse")
-
-
-def table(cells: list[tuple[str, str, str, str]]) -> str:
-    """Servers down, clients across."""
-    names = list(dict.fromkeys(client for _, _, client, _ in cells))
-    found = {(server, mode, client): verdict for server, mode, client, verdict in cells}
-    lines = [f"| server | mode | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-    for server, mode in dict.fromkeys((server, mode) for server, mode, _, _ in cells):
-        said = [found.get((server, mode, name), "").partition(":")[0] for name in names]
-        lines.append(f"| {server} | {mode} | {' | '.join(said)} |")
-    return "\n".join(lines)
+def chosen(args: argparse.Namespace, results: Results) -> list[tuple[peers.Server, list[peers.Client]]]:
+    """Which cells to run."""
+    found = []
+    for server, clients in peers.diagonal() if args.quick else peers.pairs():
+        if args.server and not f"{server.name} {server.mode}".startswith(args.server):
+            continue
+        wanted = [client for client in clients if args.client in (None, client.name)
+                  and not (args.resume and results.passed(server, client))]
+        if wanted:
+            found.append((server, wanted))
+    return found
 
 
 def main() -> int:
     """Run the cells and print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="a diagonal of the matrix")
+    parser.add_argument("--quick", action="store_true", help="a diagonal: every server, mode and client at least once")
     parser.add_argument("--server", help="only servers whose name and mode begin so")
+    parser.add_argument("--client", help="only this client")
+    parser.add_argument("--resume", action="store_true", help="only what has not passed on the code as it stands")
+    parser.add_argument("--write", action="store_true", help="put the table of this code into docs/matrix.md")
     args = parser.parse_args()
     peers.install()
-    cells = []
+    results = Results()
     with tempfile.TemporaryDirectory() as home:
         postgres = EmbeddedPostgres(Path(home))
         database = postgres.start()
         try:
-            for server in peers.servers():
-                if not args.server or f"{server.name} {server.mode}".startswith(args.server):
-                    cells += run_server(server, args.quick, database, Path(home))
+            for server, clients in chosen(args, results):
+                for client, verdict in run_server(server, clients, database, Path(home)):
+                    print(f"{server.name} {server.mode:14} {client:14} {verdict}", file=sys.stderr, flush=True)
+                    results.add(server, client, verdict)
         finally:
             postgres.stop()
+    cells = results.cells()
     print(table(cells))
+    if args.write:
+        results.write()
     failed = [cell for cell in cells if cell[3].startswith("FAIL")]
-    print(f"\n{len(cells) - len(failed)} passed, {len(failed)} failed")
+    print(f"\n{len(cells) - len(failed)} passed, {len(failed)} failed (code {results.state})")
     return 1 if failed or not cells else 0
 
 

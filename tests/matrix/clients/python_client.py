@@ -1,6 +1,6 @@
 """One conversation by a Python client: `python_client.py KIND URL CALLS`, CALLS a JSON list of [tool, arguments].
 
-KIND: mcp2-legacy, mcp2-auto, mcp1, mcp1-sse, fastmcp, remote (CALLS over mcp-remote, whose command follows).
+KIND: mcp2-legacy, mcp2-auto, mcp1, mcp1-sse, fastmcp, mcp-use, remote (CALLS over mcp-remote, whose command follows).
 Prints a JSON list of what it knows that it did: [method, target, outcome, digest of what it saw].
 """
 
@@ -34,6 +34,15 @@ async def connect(kind: str, url: str, more: list[str]) -> AsyncIterator[Any]:
 
         async with FastClient(url) as client:
             yield client
+        return
+    if kind == "mcp-use":
+        from mcp_use import MCPClient
+
+        several = MCPClient.from_dict({"mcpServers": {"matrix": {"url": url}}})
+        try:
+            yield await several.create_session("matrix")
+        finally:
+            await several.close_all_sessions()
         return
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.sse import sse_client
