@@ -127,6 +127,29 @@ def test_a_session_that_is_heard_of_after_the_other_began_was_not_replaced(datab
     assert found == [("idle_timeout", None), ("idle_timeout", None)]
 
 
+def deletes(at: float, status: int) -> Line:
+    one = Exchange(at, "DELETE")
+    return [*one.open(), *one.closes(at + 0.1, status=status, response_kind="none", flags=("probe",))]
+
+
+@pytest.mark.parametrize("status", [200, 405])
+def test_a_client_that_deletes_its_session_is_done_with_it_unless_it_goes_on(
+    database_url: str, tmp_path: Path, status: int
+) -> None:
+    begun, called = (0, initialize(0), 1), (1, call(1, 2), 3)
+    found = story(database_url, tmp_path, begun, called, (1, deletes(4, status), 5), rows=3 if status == 405 else 2)
+    assert found == [("client_delete", None)]
+
+
+@pytest.mark.parametrize(("more", "reason"), [([], "idle_timeout"), ([(1, deletes(7, 405), 8)], "client_delete")])
+def test_a_session_that_could_not_be_deleted_and_goes_on_has_not_ended_then(
+    database_url: str, tmp_path: Path, more: list[Any], reason: str
+) -> None:
+    found = story(database_url, tmp_path, (0, initialize(0), 1), (1, deletes(2, 405), 3), (0, call(1, 5), 6), *more,
+                  rows=3 + len(more))
+    assert found == [(reason, None)]
+
+
 @pytest.mark.parametrize(("status", "rows"), [(202, []), (204, []), (200, ["ok"]), (400, ["http_error"])])
 def test_what_nobody_could_read_is_a_row_where_it_asked_or_failed(status: int, rows: list[str]) -> None:
     one = Exchange(1)

@@ -58,6 +58,35 @@ def test_a_task_whose_end_was_only_notified_ends_as_it_was_told(
     assert found == [(is_, 1, "tools/call", 10.0)]
 
 
+@pytest.mark.parametrize(("method", "answered", "is_"), [
+    ("tasks/cancel", {"task_status": "cancelled"}, "cancelled"),
+    ("tasks/get", {"task_status": "cancelled"}, "cancelled"),
+    ("tasks/get", {"task_status": "failed"}, "rpc_error"),
+])
+def test_who_asks_after_a_task_is_answered_whatever_became_of_it(
+    database_url: str, tmp_path: Path, method: str, answered: dict[str, Any], is_: str
+) -> None:
+    who = {"principal_key": b"ann"}
+    asks = call(2, 15, session=None, method=method, task=TASK, target=None, answered={"task": TASK} | answered, **who)
+    again = call(3, 16, session=None, method="tasks/get", task=TASK, target=None, answered={"task": TASK}, **who)
+    found = operations(database_url, tmp_path, (0, made(10, 1, **who)), (1, asks), (2, again))
+    assert found == [(is_, 3, "tools/call", 6.1)]
+    rows = "SELECT method, outcome FROM weir.requests ORDER BY started_at"
+    assert query(database_url, rows) == [("tools/call", "ok"), (method, "ok"), ("tasks/get", "ok")]
+
+
+@pytest.mark.parametrize("told", ["tool_error", "rpc_error", "ok"])
+def test_an_end_that_is_told_in_the_answer_itself_is_its_outcome(
+    database_url: str, tmp_path: Path, told: str
+) -> None:
+    who = {"principal_key": b"ann"}
+    gets = call(2, 15, session=None, method="tasks/get", task=TASK, target=None,
+                answered={"task": TASK, "task_status": "completed", "task_outcome": told}, **who)
+    found = operations(database_url, tmp_path, (0, made(10, 1, **who)), (1, gets))
+    assert found == [(told, 2, "tools/call", 5.1)]
+    assert query(database_url, "SELECT outcome FROM weir.requests WHERE method = 'tasks/get'") == [(told,)]
+
+
 def test_what_the_result_says_outweighs_the_status(database_url: str, tmp_path: Path) -> None:
     who = {"principal_key": b"ann"}
     found = operations(

@@ -11,7 +11,7 @@ import psycopg
 from mcp_weir.attribution.evidence import asked_of, counted_of, lead_key, scope_of
 from mcp_weir.recorder.forget import Subject, forget
 from mcp_weir.sinks.settler import _COLUMNS, Settler, Stored, ToDerive, enqueue
-from mcp_weir.traffic.facts import Identity
+from mcp_weir.traffic.facts import Identity, TaskSeen
 from spooling import SESSION, call, count, drain, now_us, query, recording, spool, wait, writer_at
 
 OTHER, LEFT = uuid.uuid5(uuid.NAMESPACE_URL, "other"), uuid.uuid5(uuid.NAMESPACE_URL, "left")
@@ -184,8 +184,16 @@ def test_what_was_handed_out_and_what_is_posted_goes_too(database_url: str) -> N
         conn.execute("INSERT INTO weir.elsewhere VALUES"
                      " (%(other)s, 1, 1, 's', %(session)s, 'client', '1', now(), 'what was said'),"
                      " (%(other)s, 2, 1, 's', %(other)s, 'client', '1', now(), 'by others')", values)
+        conn.execute("INSERT INTO weir.task_ends (hash, at, outcome, operation_key, session_key, principal_key) VALUES"
+                     " ('a', now(), 'ok', %(request)s, NULL, NULL), ('b', now(), 'ok', NULL, %(session)s, NULL),"
+                     " ('c', now(), 'ok', NULL, NULL, %(alice)s), ('d', now(), 'ok', %(other)s, %(other)s, %(bob)s)",
+                     values)
+        conn.execute("INSERT INTO weir.session_rows (session_key, service, instance, source, confidence, started_at,"
+                     " last_seen_at, seen_by, principal_key) VALUES"
+                     " (%(session)s, 's', 'i', 'header', 1, now(), now(), gen_random_uuid(), %(alice)s)", values)
     erased = erase(database_url, Subject(principals=frozenset({ALICE})))
-    assert (erased["requests"], erased["handed_out"], erased["posted"]) == (2, 1, 1)
+    assert (erased["requests"], erased["handed_out"], erased["posted"], erased["task_ends"]) == (2, 1, 1, 3)
+    assert query(database_url, "SELECT hash FROM weir.task_ends") == [(b"d",)]
     assert query(database_url, "SELECT request_key FROM weir.handed_out") == [(other,)]
     assert query(database_url, "SELECT said FROM weir.elsewhere") == [(b"by others",)]
 
@@ -206,6 +214,18 @@ def test_a_notification_that_is_still_spooled_brings_no_session_back(database_ur
     drain(database_url, tmp_path, lambda: query(
         database_url, "SELECT sum(stored) FROM weir.coverage_rows") == [(3,)])
     assert query(database_url, "SELECT session_key FROM weir.session_rows") == [(OTHER,)]
+    writer.close()
+
+
+def test_of_a_task_that_ended_nothing_rests_that_is_still_spooled(database_url: str, tmp_path: Path) -> None:
+    writer = writer_at(tmp_path)
+    for number, who in enumerate((ALICE, BOB)):
+        opened, request, answer, closed = call(number, principal_key=who, session=None)
+        ended = TaskSeen(exchange=number, at_us=20, direction="client", task=b"t" * 16, task_status="completed")
+        spool(writer, [opened, request, ended, answer, closed])
+    erase(database_url, Subject(principals=frozenset({ALICE})))
+    drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
+    assert query(database_url, "SELECT principal_key FROM weir.task_ends") == [(BOB,)]
     writer.close()
 
 

@@ -44,10 +44,17 @@ def test_a_bad_member_does_not_hide_the_others(bad: bytes) -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b" ", b"[", b"[]", b"nonsense", b"\xff", b"\0", CALL + b"x", b"[" * 100_000, b'{"a":' * 100_000,
-     b"\xef\xbb\xbf" + CALL, b'{"id":1,"method":"\xff'],
+     b"\xef\xbb\xbf", b"\xef\xbb" + CALL, b" \xef\xbb\xbf" + CALL, b"\xef\xbb\xbf" * 2 + CALL,
+     b'{"id":1,"method":"\xff'],
 )
 def test_what_is_no_json_is_malformed(body: bytes) -> None:
     assert read_messages(body).malformed
+
+
+@pytest.mark.parametrize("body", [CALL, b"[" + CALL + b"]", b" \r\n\t" + CALL + b"\n"])
+def test_a_byte_order_mark_is_none_of_the_text(body: bytes) -> None:
+    found = read_messages(b"\xef\xbb\xbf" + body)
+    assert [kind for _, kind, _ in found.members] == ["request"] and not found.malformed
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ from mcp_weir.attribution.asked import AskedIndex
 from mcp_weir.attribution.fallbacks import Address, Fallbacks, Hello, address_of, is_try
 from mcp_weir.attribution.operations import HandedOut, Operations, TaskEnd, handed_out, looks_for, task_end
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
-from mcp_weir.attribution.verdicts import Row, given_up, may_be_cancelled, outcome_of, row_of, without_request
+from mcp_weir.attribution.verdicts import (
+    Row,
+    given_up,
+    may_be_cancelled,
+    outcome_of,
+    redirected,
+    row_of,
+    without_request,
+)
 from mcp_weir.traffic.facts import Answer, Assigned, EventIds, Heartbeat, Identity, Line, Opened, Request, TaskSeen
 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
@@ -213,6 +221,8 @@ class Joiner:
         return result
 
     def _verdicts(self, state: ExchangeState, result: Settled, watermark_us: int) -> None:
+        elsewhere = set(state.requests) if redirected(state) else set()
+        state.settled |= elsewhere
         for member, request in state.requests.items():
             if member in state.settled:
                 continue
@@ -227,15 +237,23 @@ class Joiner:
             row = row_of(state, request, outcome, result.who_of(state))
             result.rows.append((row, state))
             answer = state.answers.get(member)
-            handed = handed_out(state, request, answer, row.operation_key) if answer else None
-            if handed is not None:
-                self.operations.learn(handed)
-                result.handed.append(handed)
-        if state.finished and not state.requests and -1 not in state.settled:
+            if answer is not None:
+                self._goes_on(state, request, answer, row, result)
+        if state.finished and -1 not in state.settled and state.requests.keys() <= elsewhere:
             state.settled.add(-1)
             outcome = without_request(state)
             if outcome is not None:
                 result.rows.append((row_of(state, None, outcome, result.who_of(state)), state))
+
+    def _goes_on(self, state: ExchangeState, request: Request, answer: Answer, row: Row, result: Settled) -> None:
+        """What this answer tells of operations of more than one request."""
+        handed = handed_out(state, request, answer, row.operation_key)
+        if handed is not None:
+            self.operations.learn(handed)
+            result.handed.append(handed)
+        end = task_end(state, answer) if request.method in ("tasks/get", "tasks/cancel") else None
+        if end is not None:
+            self._tasks.append(end)
 
     def _outcome(self, state: ExchangeState, request: Request, watermark_us: int) -> str | None:
         member = request.member

@@ -31,11 +31,15 @@ class HandedOut:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TaskEnd:
-    """A task that ended without an answer's saying so; `hash` as in HandedOut, `at_us` as there."""
+    """How a task ended, as a notification or the answer to tasks/get or tasks/cancel said it; `hash` as in HandedOut,
+    `at_us` as there. Whose it is, for whoever asks to be forgotten.
+    """
 
     hash: bytes
     at_us: int
     outcome: str
+    session: uuid.UUID | None = None
+    principal_key: bytes | None = None
 
 
 class Operations:
@@ -113,15 +117,16 @@ def handed_out(state: ExchangeState, request: Request, answer: Answer, operation
     return HandedOut(own, hash_, operation, state.opened.wall_us + answer.at_us)
 
 
-def task_end(state: ExchangeState, seen: TaskSeen) -> TaskEnd | None:
-    """What a notification says of how a task ended; None where it goes on.
+def task_end(state: ExchangeState, seen: TaskSeen | Answer) -> TaskEnd | None:
+    """What a notification or an answer says of how a task ended; None where it goes on.
 
     2025-11-25 tells a status alone; the extension tells the result with it, which may be a tool's error.
     """
     outcome = seen.task_outcome or _ENDED.get(seen.task_status or "")
-    if outcome is None:
+    if outcome is None or seen.task is None:
         return None
-    return TaskEnd(_hash("task", state, None, seen.task), state.opened.wall_us + seen.at_us, outcome)
+    return TaskEnd(_hash("task", state, None, seen.task), state.opened.wall_us + seen.at_us, outcome,
+                   state.session, state.opened.principal_key)
 
 
 def _hash(kind: str, state: ExchangeState, request: Request | None, what: bytes) -> bytes:

@@ -157,7 +157,7 @@ def accepted(state: ExchangeState) -> bool:
     closed = state.closed
     if closed is None:
         return bool(state.answers)
-    if closed.upstream_error is not None or closed.status is None or closed.status >= 400:
+    if closed.upstream_error is not None or closed.status is None or closed.status >= 300:
         return False
     asked = [r for r in state.requests.values() if r.method == "initialize"]
     return not asked or state.opened.session is not None or state.assigned is not None
@@ -170,8 +170,8 @@ def end_of(state: ExchangeState) -> SessionEnd | None:
         return None
     at = wall(state.opened.wall_us) + timedelta(microseconds=closed.at_us if closed else 0)
     status = (closed.status if closed else None) or 0
-    if state.opened.http_method == "DELETE" and 200 <= status < 300:
-        reason = "client_delete"
+    if state.opened.http_method == "DELETE" and (200 <= status < 300 or status == 405):
+        reason = "client_delete"  # 405: servers need not let clients end sessions; this client is done all the same
     elif _unknown_to_server(state, status):
         reason = "lost"
     elif state.opened.session is not None and state.assigned not in (None, state.opened.session) and status < 400:

@@ -12,6 +12,7 @@ from mcp_weir.traffic.facts import Answer, Closed, Identity, Request, request_ke
 from mcp_weir.traffic.labels import label
 
 MODERN = "2026-07-28"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 ERRORS = frozenset({"tool_error", "rpc_error", "http_error", "upstream_aborted", "interrupted", "no_answer"})
 _CANCELLED_CODES = (0, -32800)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,12 +135,20 @@ def may_be_cancelled(state: ExchangeState, request: Request, outcome: str) -> bo
     return outcome in ("client_aborted", "no_answer")
 
 
+def redirected(state: ExchangeState) -> bool:
+    """The server said where to ask (a path without its last slash, RFC 9110 15.4): nothing was asked of it yet.
+
+    The client asks once, and where it follows, that is the request: two rows would be one too many.
+    """
+    return state.closed is not None and state.closed.status in REDIRECTS and not state.answers
+
+
 def without_request(state: ExchangeState) -> str | None:
     """The outcome of an exchange that carried no request; None where there is nothing to tell."""
     closed = state.closed
     if closed is None:
         return None
-    if "probe" in closed.flags:
+    if "probe" in closed.flags or redirected(state) and state.requests:
         return "ok"
     if closed.upstream_error or (closed.status or 0) >= 400:
         return "http_error"
@@ -155,9 +164,9 @@ def _answered(state: ExchangeState, request: Request, answer: Answer) -> str:
         return "cancelled"
     if answer.outcome == "rpc_error" and _is_probe(state, request):
         return "ok"
-    if request.method.startswith("tasks/") and answer.outcome == "ok":
-        return "cancelled" if answer.task_status == "cancelled" else answer.task_outcome or "ok"
-    return answer.outcome
+    if request.method in ("tasks/get", "tasks/result") and answer.outcome == "ok":
+        return answer.task_outcome or "ok"  # what the work came to, where this answer carries it
+    return answer.outcome  # who cancels a task is answered, and is not cancelled: weir.operations says what the task is
 
 
 def _confirms_cancel(answer: Answer | None) -> bool:

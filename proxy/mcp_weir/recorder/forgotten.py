@@ -39,6 +39,8 @@ class Forgotten:
         keys = {request_key(stream, exchange, member) for (stream, exchange), state in covered.items()
                 for member in state.requests}
         settled.handed = [h for h in settled.handed if h.request_key not in keys]
+        settled.tasks = [t for t in settled.tasks
+                         if not self._is_before(self._asked(t.session, t.principal_key), t.at_us)]
         settled.claims = [h for h in settled.claims if h.claimed_by not in keys]
         for state in covered.values():
             scrub(state)
@@ -49,10 +51,13 @@ class Forgotten:
 
     def covers(self, state: ExchangeState) -> bool:
         """This exchange is a forgotten subject's, from before it asked."""
-        at = self._sessions.get(state.session) if state.session is not None else None
-        if at is None and state.opened.principal_key is not None:
-            at = self._principals.get(state.opened.principal_key)
-        return self._is_before(at, state.opened.wall_us)
+        return self._is_before(self._asked(state.session, state.opened.principal_key), state.opened.wall_us)
+
+    def _asked(self, session: uuid.UUID | None, principal_key: bytes | None) -> datetime | None:
+        at = self._sessions.get(session) if session is not None else None
+        if at is None and principal_key is not None:
+            at = self._principals.get(principal_key)
+        return at
 
     @staticmethod
     def _is_before(at: datetime | None, wall_us: int) -> bool:

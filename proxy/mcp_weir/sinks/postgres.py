@@ -211,10 +211,10 @@ def quarantined(item: object, reason: str) -> Quarantined | None:
 
 
 def _first_ends(ends: list[SessionEnd]) -> list[SessionEnd]:
-    """One for each (session, reason): the first, and of `lost` the last."""
+    """One for each (session, reason): the first; the last of those that are void when it goes on and is ended anew."""
     ordered = sorted(ends, key=lambda end: end.at, reverse=True)
-    first = {(end.session_key, end.reason): end for end in ordered if end.reason != "lost"}
-    last = {(end.session_key, end.reason): end for end in reversed(ordered) if end.reason == "lost"}
+    first = {(end.session_key, end.reason): end for end in ordered if end.reason not in ("lost", "client_delete")}
+    last = {(end.session_key, end.reason): end for end in reversed(ordered) if end.reason in ("lost", "client_delete")}
     return [*first.values(), *last.values()]
 
 

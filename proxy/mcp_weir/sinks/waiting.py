@@ -79,7 +79,9 @@ def _write(cur: psycopg.Cursor[Any], recorder: uuid.UUID, waits: Waits) -> None:
             "UPDATE weir.handed_out SET claimed_by = %s WHERE hash = %s AND request_key = %s AND claimed_by IS NULL",
             [(h.claimed_by, h.hash, h.request_key) for h in waits.claims])
     if waits.tasks:
-        cur.executemany(_TASK_END, [(t.hash, wall(t.at_us), t.outcome) for t in sorted(waits.tasks, key=_by_hash)])
+        cur.executemany(_TASK_END, [
+            (t.hash, wall(t.at_us), t.outcome, t.session, t.principal_key)
+            for t in sorted(waits.tasks, key=_by_hash)])
     if waits.marks:
         cur.executemany(_MARK, [
             (stream, m.service, m.boot, wall(m.read_to_us), m.done) for stream, m in sorted(waits.marks.items())])
@@ -207,7 +209,8 @@ def _states(rows: list[tuple[bytes]]) -> list[ExchangeState]:
 
 _by_hash = attrgetter("hash")
 _TASK_END = (  # a task ends once; of two that say how, the first
-    "INSERT INTO weir.task_ends AS t (hash, at, outcome) VALUES (%s, %s, %s) ON CONFLICT (hash) DO UPDATE"
+    "INSERT INTO weir.task_ends AS t (hash, at, outcome, session_key, principal_key) VALUES (%s, %s, %s, %s, %s)"
+    " ON CONFLICT (hash) DO UPDATE"
     " SET (at, outcome) = ROW (excluded.at, excluded.outcome) WHERE excluded.at < t.at"
 )
 _POST = (

@@ -879,7 +879,9 @@ CREATE TABLE weir.task_ends (
     hash bytea NOT NULL,
     at timestamp with time zone NOT NULL,
     outcome text NOT NULL,
-    operation_key uuid
+    operation_key uuid,
+    session_key uuid,
+    principal_key bytea
 );
 
 CREATE VIEW weir.operations AS
@@ -1171,7 +1173,7 @@ CREATE VIEW weir.sessions AS
     s.evidence,
     s.provisional
    FROM (weir.session_rows s
-     CROSS JOIN LATERAL ( SELECT ((s.ended_at IS NOT NULL) AND ((s.end_reason <> ALL (ARRAY['lost'::text, 'replaced'::text])) OR (s.last_seen_at <= s.ended_at))) AS said,
+     CROSS JOIN LATERAL ( SELECT ((s.ended_at IS NOT NULL) AND ((s.end_reason = 'transport_closed'::text) OR (s.last_seen_at <= s.ended_at))) AS said,
             ((s.last_seen_at < (now() - weir.idle_window())) AND (NOT (EXISTS ( SELECT 1
                    FROM weir.stream_rows t
                   WHERE ((t.session_key = s.session_key) AND (t.closed_at IS NULL) AND (t.closed_by IS NULL)))))) AS idle) e);
@@ -1452,6 +1454,8 @@ CREATE INDEX stream_rows_session ON weir.stream_rows USING btree (session_key);
 CREATE INDEX task_ends_at ON weir.task_ends USING btree (at);
 
 CREATE INDEX task_ends_operation ON weir.task_ends USING btree (operation_key);
+
+CREATE INDEX task_ends_session ON weir.task_ends USING btree (session_key);
 
 ALTER INDEX weir.derived_requests_pkey ATTACH PARTITION weir.derived_requests_default_pkey;
 

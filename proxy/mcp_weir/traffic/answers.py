@@ -143,7 +143,8 @@ def _status(task: TaskForm) -> str | None:
 
 
 def _inlined(task: TaskForm) -> str | None:
-    if task.status == "failed":
+    """Of the extension; 2025-11-25 says a status alone, and how it failed in the answer to tasks/result."""
+    if task.status == "failed" and bytes(task.error)[:1] == b"{":
         return "rpc_error"
     if task.status == "completed" and bytes(task.result)[:1] == b"{":
         return _outcome(_result.read(task.result) or _NO_RESULT)

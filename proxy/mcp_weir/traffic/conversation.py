@@ -8,9 +8,9 @@ from mcp_weir.traffic.facts import Answer, Cancel, Fact
 from mcp_weir.traffic.forms import CancelParams, ProgressParams
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.requests import request_of
-from mcp_weir.traffic.text import json_id
+from mcp_weir.traffic.text import json_form, json_id
 from mcp_weir.wire.lenient import Lenient
-from mcp_weir.wire.message import EMPTY, Message, Messages
+from mcp_weir.wire.message import Message, Messages
 
 MODERN = "2026-07-28"
 _SERVER_MEMBERS = 0x80_0000
@@ -25,7 +25,7 @@ class Conversation:
 
     __slots__ = (
         "facts", "notifications", "progress", "flags", "said", "_reading", "_exchange", "_asked",
-        "_twins", "_by_token", "_tokens", "_members", "_server_requests", "refused",
+        "_twins", "_by_token", "_tokens", "_members", "_server_requests", "refused", "_unnamed",
     )
 
     def __init__(self, reading: Reading, exchange: int, said: Said) -> None:
@@ -39,6 +39,7 @@ class Conversation:
         self._tokens: dict[bytes, int] = {}  # progress for requests of other exchanges: HTTP+SSE, GET streams
         self._members = self._server_requests = 0
         self.refused = False  # the server answered with an error
+        self._unnamed: tuple[Message, Passed, bool] | None = None
 
     @property
     def requests(self) -> int:
@@ -69,6 +70,8 @@ class Conversation:
                 self._notification(message, passed)
             else:
                 self._response(message, passed, status)
+        if status is not None:
+            self.unnamed()
 
     def unread(self, at_us: int, size: int) -> None:
         """The answer came and could not be read (too large, unknown coding): who asked has been answered."""
@@ -102,25 +105,28 @@ class Conversation:
             self.facts.append(answer_of(self._reading, message, passed, Heard(None, self.said, 0)))
             return
         ident = json_id(self._reading, message.id)
-        asked, refused = self._take(ident), False
-        if asked is None and status is not None:
-            asked = self._nameless(message, ident)
-            refused = status >= 400
-            if asked is None:
-                return  # a body answers its own exchange or nothing; only streams carry others' answers
-        if message.error is not EMPTY:
+        asked = self._take(ident)
+        if asked is None and self.lone is not None and _names_nobody(message, ident):
+            self._unnamed = self._unnamed or (message, passed, (status or 0) >= 400)
+        elif asked is not None or status is None:  # a body answers its own exchange or nothing; streams carry others'
+            self._answer(asked, message, passed, False)
+
+    def unnamed(self) -> None:
+        """An error that named no request is the lone one's, once it is known that nothing else answers that."""
+        if self._unnamed is None:
+            return
+        message, passed, refused = self._unnamed
+        asked, self._unnamed = self.lone, None
+        if asked is not None:
+            self._asked.clear()
+            self._answer(asked, message, passed, refused)
+
+    def _answer(self, asked: Asked | None, message: Message, passed: Passed, refused: bool) -> None:
+        if bytes(message.error)[:1] == b"{":
             self.refused = True
-        progress = self._count(asked) if asked else self._tokens.pop(bytes(message.id), 0)
+        progress = self._count(asked) if asked else self._tokens.pop(json_form(bytes(message.id)), 0)
         heard = Heard(asked, self.said, progress, refused)
         self.facts.append(answer_of(self._reading, message, passed, heard))
-
-    def _nameless(self, message: Message, ident: str) -> Asked | None:
-        """The lone request, for an error that names none: `id` null or absent, or the Python SDK's "server-error"."""
-        lone = self.lone
-        if lone is None or not bytes(message.error) or ident not in ("", "null", '"server-error"'):
-            return None
-        self._asked.clear()
-        return lone
 
     def _take(self, ident: str) -> Asked | None:
         asked = self._asked.pop(ident, None)
@@ -151,7 +157,7 @@ class Conversation:
 
     def _progress(self, message: Message) -> None:
         self.progress += 1
-        token = bytes((_progressed.read(message.params) or ProgressParams()).progressToken)
+        token = json_form(bytes((_progressed.read(message.params) or ProgressParams()).progressToken))
         asked = self._by_token.get(token)
         if asked is not None:
             asked.progress += 1
@@ -159,3 +165,8 @@ class Conversation:
             self._tokens[token] = self._tokens.get(token, 0) + 1
             if len(self._tokens) > _TOKENS_MAX:
                 del self._tokens[next(iter(self._tokens))]
+
+
+def _names_nobody(message: Message, ident: str) -> bool:
+    """An error whose `id` is null, absent (JSONRPCErrorResponse, schema of 2025-11-25), or the Python SDK's word."""
+    return bytes(message.error)[:1] == b"{" and ident in ("", "null", '"server-error"')

@@ -186,6 +186,7 @@ class Exchange:
             self._read_answer(at_us)
         if self._unread_us is not None and closed_by == "complete" and (self._status or 500) < 400:
             self._talk.unread(self._unread_us, self._answer.size)
+        self._talk.unnamed()
         self._assigned_late(at_us)
         if self._is_probe():
             self._flags.add("probe")

@@ -10,7 +10,7 @@ from mcp_weir.traffic.forms import Params, Ref, Related, RequestMeta
 from mcp_weir.traffic.identities import identity_of
 from mcp_weir.traffic.masking import held
 from mcp_weir.traffic.reading import Reading
-from mcp_weir.traffic.text import ID_LIMIT, clean, json_id, safe_uri, text_hash, tokens
+from mcp_weir.traffic.text import ID_LIMIT, clean, json_form, json_id, safe_uri, text_hash, tokens
 from mcp_weir.wire.lenient import Lenient
 from mcp_weir.wire.message import EMPTY, Message
 
@@ -54,7 +54,7 @@ def request_of(reading: Reading, message: Message, passed: Passed, member: int) 
     )
     if _more_to_say(reading, params, meta):
         fact = _with_more(reading, fact, params, meta)
-    token = b"" if meta.progressToken is EMPTY else bytes(meta.progressToken)
+    token = b"" if meta.progressToken is EMPTY else json_form(bytes(meta.progressToken))
     return Asked(fact, token, held(message.params), mirrored)
 
 

@@ -10,6 +10,8 @@ from mcp_weir.wire.lenient import Lenient
 
 ID_LIMIT = 64
 _UNSAFE = re.compile(r"[\0\ud800-\udfff]")  # raw: mypyc knows no surrogates
+_NUMBER = re.compile(rb"-0|-?\d{1,16}(?:\.\d{1,32})?(?:[eE][+-]?\d{1,3})?")
+_EXACT = 1 << 53  # beyond it a number is another one to peers that read JSON as JavaScript does
 _string: Lenient[str] = Lenient(str)
 _OPAQUE = {"data", "javascript", "blob", "mailto"}  # schemes whose path is content, not a place
 
@@ -26,10 +28,9 @@ def clean(text: object, limit: int = 256) -> str | None:
 def json_id(reading: Reading, raw: msgspec.Raw) -> str:
     """An id's JSON form (`1` and `"1"` differ); over 64 characters, its keyed hash."""
     data = bytes(raw)
-    if data.isalnum():  # a short number, which is what most clients count with
+    if data.isdigit():  # a short number, which is what most clients count with
         return data.decode() if len(data) <= ID_LIMIT else "hash:" + reading.keys.digest("jsonrpc-id", data).hex()
-    if b"\\" in data:  # "\u0061" is "a": a peer may answer with either
-        data = json_form(data)
+    data = json_form(data)
     text = data.decode("utf-8", "replace")
     if len(text) > ID_LIMIT:
         return "hash:" + reading.keys.digest("jsonrpc-id", data).hex()
@@ -37,9 +38,20 @@ def json_id(reading: Reading, raw: msgspec.Raw) -> str:
 
 
 def json_form(data: bytes) -> bytes:
-    """A JSON string as msgspec writes it; what is none stays."""
-    text = _string.read(data)
-    return data if text is None else msgspec.json.encode(text)
+    """A JSON string or number as a peer writes it that has read it: "\\u0061" is "a", and 1.0 and 1e0 are 1.
+
+    Servers answer with an id of their own spelling, and it is the same id (JSON-RPC 2.0, 4: Number).
+    """
+    if data[:1] == b'"':
+        text = _string.read(data) if b"\\" in data else None
+        return data if text is None else msgspec.json.encode(text)
+    return _integer(data) if _NUMBER.fullmatch(data) else data
+
+
+def _integer(data: bytes) -> bytes:
+    """Where a number that is written otherwise is an integer, that integer; -0 is 0."""
+    value = float(data)
+    return str(int(value)).encode() if abs(value) < _EXACT and value.is_integer() else data
 
 
 def text_hash(reading: Reading, purpose: str, text: object) -> bytes | None:

@@ -7,6 +7,8 @@ from mcp_weir.wire.message import EMPTY, Message, Messages
 
 MAX_MEMBERS = 1000  # of a batch; a 4 MiB body of nothing but calls would be 200,000 rows
 _SPACE = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"  # a reader may ignore one (RFC 8259, 8.1), and JavaScript's and Python's do
+_SPACE_OR_BOM = _SPACE + _BOM[:1]
 _NUMBER_OR_STRING = b'"-0123456789'
 
 
@@ -17,8 +19,8 @@ _many = Lenient(list[msgspec.Raw])
 
 def read_messages(body: bytes) -> Messages:
     """The messages of a single body or of a batch; a bad member of a batch does not hide the others."""
-    if body[:1] in _SPACE:
-        body = body.lstrip(_SPACE)
+    if body[:1] in _SPACE_OR_BOM:
+        body = body.removeprefix(_BOM).lstrip(_SPACE)
     if body[:1] == b"[":
         return _batch(body)
     try:

@@ -28,6 +28,10 @@ WITH mine AS (
     DELETE FROM weir.handed_out WHERE request_key IN (SELECT request_key FROM gone)
         OR claimed_by IN (SELECT request_key FROM gone) OR operation_key IN (
             SELECT operation_key FROM requests UNION SELECT operation_key FROM pending) RETURNING 1
+), tasks AS (
+    DELETE FROM weir.task_ends WHERE session_key IN (SELECT session_key FROM mine)
+        OR principal_key = ANY(%(principals)s::bytea[]) OR operation_key IN (
+            SELECT operation_key FROM requests UNION SELECT operation_key FROM pending) RETURNING 1
 ), ends AS (
     DELETE FROM weir.session_ends WHERE session_key IN (SELECT session_key FROM mine) RETURNING 1
 ), streams AS (
@@ -45,4 +49,5 @@ WITH mine AS (
 SELECT 'requests' AS name, count(*) FROM requests UNION ALL SELECT 'pending', count(*) FROM pending
 UNION ALL SELECT 'streams', count(*) FROM streams UNION ALL SELECT 'quarantine', count(*) FROM quarantined
 UNION ALL SELECT 'queued', count(*) FROM queued UNION ALL SELECT 'posted', count(*) FROM posted
-UNION ALL SELECT 'handed_out', count(*) FROM handed UNION ALL SELECT 'sessions', count(*) FROM sessions UNION ALL SELECT 'successors', count(*) FROM successors
+UNION ALL SELECT 'handed_out', count(*) FROM handed UNION ALL SELECT 'task_ends', count(*) FROM tasks
+ UNION ALL SELECT 'sessions', count(*) FROM sessions UNION ALL SELECT 'successors', count(*) FROM successors
