@@ -139,6 +139,10 @@ class Peer:
         if size is None:
             return None
         length = int(size.partition(b";")[0], 16)
+        if length == 0:
+            while line := self.until(b"\r\n"):  # trailers: a hop may drop them
+                continue
+            return line
         data = self.exactly(length + 2)
         return data[:-2] if len(data) == length + 2 else None
 

@@ -26,6 +26,7 @@ from mcp_weir.relay.limits import (
     REQUEST_HEAD_BYTES,
 )
 from mcp_weir.relay.refusals import plain
+from mcp_weir.relay.trailers import Trailers
 
 _LOST = -1
 _GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
@@ -102,8 +103,8 @@ class ClientConnection(RequestHandler):
     """One accepted connection: `number` within the worker's life, `seq` of its exchanges."""
 
     __slots__ = (
-        "_body", "_held", "_owed", "arrived_ns", "flow", "head_bytes", "head_since", "made_at", "number", "opened_ns",
-        "over", "refused", "rested", "seen", "seq",
+        "_body", "_held", "_owed", "_trailers", "arrived_ns", "flow", "head_bytes", "head_since", "last", "made_at",
+        "number", "opened_ns", "over", "refused", "rested", "seen", "seq",
     )
 
     def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
@@ -117,6 +118,8 @@ class ClientConnection(RequestHandler):
         self.head_bytes = 0
         self.flow: Flow | None = None
         self._body: StreamReader = EMPTY_PAYLOAD  # of the request that was parsed last
+        self._trailers = Trailers()
+        self.last = False  # nothing more is taken from it: it ends with what has been
         self.refused = False
         self.rested = False  # aiohttp's task has nothing to do but to wait, though it may not have come to that yet
         self.over: asyncio.Future[bool] | None = None  # awaited: the end of `flow`; true when the client stays
@@ -171,7 +174,7 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.refused:
+        if self.refused or self.last:
             return
         if not data:  # aiohttp, to itself: what it has buffered may be parsed on
             self._parse(data)
@@ -218,10 +221,10 @@ class ClientConnection(RequestHandler):
             self._parse(held)
 
     def _parse(self, data: bytes) -> None:
-        body, waiter = self._body, self._waiter
+        body, waiter, known = self._body, self._waiter, len(self._messages)
         self._waiter = None  # what we can begin at once needs no wake-up of aiohttp's task
         super().data_received(data)
-        self._waiter = waiter
+        self._waiter, self.last = waiter, self._trailers.taint(self._parser, self._messages, known, data)
         if self._messages:
             message, self._body = self._messages[-1]
             if not isinstance(message, RawRequestMessage):
@@ -282,7 +285,7 @@ class ClientConnection(RequestHandler):
 
     def answered(self, keep: bool) -> None:
         """The request that was begun at once is over."""
-        self.flow = None
+        self.flow, keep = None, keep and not self.last
         if self.over is not None and not self.over.done():
             self.over.set_result(keep)
         if not keep:

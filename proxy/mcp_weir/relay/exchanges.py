@@ -115,6 +115,8 @@ class Exchanges:
             if not await client.over:
                 return CLOSE
         written = await self._patient(request)
+        if client.last:
+            written = CLOSE
         client.rested = written is KEEP and request.payload.is_eof() and not client.waiting
         if written is CLOSE and not request.payload.is_eof():
             request.client.end_writing()
@@ -170,7 +172,7 @@ class Exchanges:
         client.answered(answer.keep)
 
     def _answer(self, client: ClientConnection, watch: Watch, known: Known) -> Answer:
-        answer = Answer(client, watch, known, known.keep and not self.draining)
+        answer = Answer(client, watch, known, known.keep and not (self.draining or client.last))
         answer.durable = self._durable
         client.flow = answer
         self.running.add(answer)
