@@ -1,15 +1,13 @@
 """P1 and P2 against the running product: the relay tests' own cases, sent to `mcp-weir up` with two workers."""
 
-import re
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from faults.lab.table import at_least, at_most, judge
 from faults.lab.weir import running
-from relay import test_guard as guard
+from relay import smuggling
 from relay import test_transparency as transparency
 from relay.conftest import Peer, Upstream, fixed
 
@@ -39,7 +37,7 @@ def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
     server = Upstream(answer)
     different = []
     with running(server.port, postgres.url(postgres.database()), tmp_path, workers=2) as weir:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while not any(b"oauth-protected-resource HTTP" in asked.start for asked in server.requests):
             assert time.monotonic() < until, "the second of its own questions did not come"
             time.sleep(0.02)
@@ -55,27 +53,19 @@ def test_generated_exchanges(postgres, tmp_path, count: int) -> None:
 
 
 def test_smuggling_corpus(postgres, tmp_path) -> None:
-    cases = list(dict.fromkeys(guard.corpus()))
-    marked = [data.replace(b"/outer", b"/outer?%d," % n).replace(b"/smuggled", b"/smuggled?%d," % n)
-              for n, data in enumerate(cases)]
+    cases = list(dict.fromkeys(smuggling.corpus()))
     server = Upstream(fixed())
     with running(server.port, postgres.url(postgres.database()), tmp_path, workers=2) as weir:
-        with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(lambda data: guard.sends(weir.port, data), marked))
-    arrived: dict[int, list] = {}
-    for request in server.requests:
-        if found := re.search(rb"\?(\d+),", request.start):
-            arrived.setdefault(int(found[1]), []).append(request)
-    split, forwarded = [], 0
-    for number, (data, got) in enumerate(zip(marked, answers, strict=True)):
-        whole = [request for request in arrived.get(number, []) if request.whole]
-        forwarded += bool(whole)
+        sent = smuggling.send_all(weir.port, server, cases)
+    split = []
+    for one in sent:
         try:
-            guard.judge(data, got, whole)
+            smuggling.judge(one)
         except AssertionError:
-            split.append(data[:200])
+            split.append(one.data[:200])
+    forwarded = sum(any(request.whole for request in one.arrived) for one in sent)
     server.close()
-    judge("P2", "smuggling inputs: CL.TE, TE.TE, obs-fold, bare LF, chunk sizes, heads",
+    judge("P2", "smuggling inputs: CL.TE, TE.TE, CL.0, obs-fold, bare LF, chunk sizes and terminators, Expect, heads",
           at_most("split or altered", len(split), 0), at_least("inputs", len(cases), 300),
           bites={"inputs": len(cases), "refused": len(cases) - forwarded},
           notes=f"{forwarded} passed on as one identical request", about=str(split[:3]))

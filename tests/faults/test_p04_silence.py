@@ -6,6 +6,7 @@ import pytest
 
 from faults.lab import processes
 from faults.lab.load import Call, Connection, Ledger, perform, steady
+from faults.lab.machine import unrest
 from faults.lab.records import about, compare, drained, query
 from faults.lab.table import at_most, judge
 from faults.lab.toxic import ToxicProxy
@@ -24,10 +25,11 @@ async def test_a_blackhole_between_clients_and_relay(laboratory) -> None:
         while not all(lab.upstream.executed[key] for key in swallowed.calls):
             await asyncio.sleep(0.05)
         road.toxics.blackhole = True
-        others, direct = await asyncio.gather(
-            steady(lab.weir.port, OTHERS_RATE, 6, ledger=Ledger()),
-            steady(lab.upstream.port, OTHERS_RATE, 6, ledger=Ledger(), prefix="direct"),
-        )
+        with unrest() as machine:
+            others, direct = await asyncio.gather(
+                steady(lab.weir.port, OTHERS_RATE, 6, ledger=Ledger()),
+                steady(lab.upstream.port, OTHERS_RATE, 6, ledger=Ledger(), prefix="direct"),
+            )
         silent = swallowed.count("sent")
         road.reset()
         await asyncio.gather(*lanes)
@@ -43,7 +45,7 @@ async def test_a_blackhole_between_clients_and_relay(laboratory) -> None:
             "P4", f"{COUNT} clients behind a blackhole while they wait for their answers",
             at_most("others failed", len(others.calls) - others.count("answered"), 0),
             at_most("others' p99 beyond that of direct calls, ms",
-                    max(0.0, others.latency_ms(0.99) - direct.latency_ms(0.99)), ADDED_MS),
+                    max(0.0, others.latency_ms(0.99) - direct.latency_ms(0.99)), ADDED_MS + 2 * machine.p99),
             at_most("executed twice", sum(n > 1 for n in lab.upstream.executed.values()), 0),
             at_most("swallowed calls without one row", sum(rows.get(key, 0) != 1 for key in swallowed.ids()), 0),
             at_most("missing", len(found.missing), 0), at_most("descriptors more than before", max(0, more), 0),

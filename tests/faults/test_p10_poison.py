@@ -62,9 +62,9 @@ async def _through(mirror: Mirror, weir: Weir, cases: dict[str, bytes], kind: st
 
 
 async def _recorded_neighbours(url: str, count: int) -> int:
-    """Neighbours with a row; waits until all are there, 20 s at most."""
+    """Neighbours with a row; waits until all are there, 60 s at most."""
     found = 0
-    for _ in range(100):
+    for _ in range(300):
         with contextlib.suppress(psycopg.Error):
             sql = "SELECT count(DISTINCT jsonrpc_id) FROM weir.requests WHERE target = 'neighbour'"
             found = query(url, sql)[0][0]

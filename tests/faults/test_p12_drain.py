@@ -17,6 +17,9 @@ from faults.lab.weir import running
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 REQUESTS, STREAMS = 200, 100
 DRAIN_S = 8
+IDLE_CLOSED = 32  # each of the clients' sixteen may be closed under its next call, at either hand-over
+END_S = 2  # for processes to end after that: a busy machine takes its time
+AT_ONCE_S = 5  # where the drain timeout, which would have to pass otherwise, is 25
 
 
 async def _stream(port: int, number: int) -> str:
@@ -44,10 +47,30 @@ async def _refused_later(port: int) -> bool:
     """After the drain began, a new connection is refused or gets an answer: never silence."""
     call = Call("late", "n", 0.0)
     try:
-        await asyncio.wait_for(once(port, call), 2)
+        await asyncio.wait_for(once(port, call), 5)
     except TimeoutError:
         return False
     return call.outcome in ("broken", "refused", "answered")
+
+
+async def _executing(lab, ids: list[object]) -> None:
+    """Wait until the upstream has every one of these."""
+    for _ in range(300):
+        if all(lab.upstream.executed[call_id] for call_id in ids):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not all of them reached the upstream")
+
+
+async def _new_workers(lab, before: set[int]) -> set[int]:
+    """The workers that are not among these, once there are two that serve; fewer when 20 s have passed."""
+    handed = b"supervisor.handed_over"
+    for _ in range(200):
+        new = set(lab.weir.pids("relay")) - before
+        if len(new) >= 2 and lab.weir.log.read_bytes().count(handed) >= len(before):
+            return new
+        await asyncio.sleep(0.1)
+    return new
 
 
 async def test_sigterm_drains(laboratory, tmp_path) -> None:
@@ -58,8 +81,9 @@ async def test_sigterm_drains(laboratory, tmp_path) -> None:
             for call in ledger.calls.values()
         ]
         streams = [asyncio.create_task(_stream(lab.weir.port, number)) for number in range(STREAMS)]
-        await asyncio.sleep(2)
+        await _executing(lab, [*ledger.calls, *(f"stream-{number}" for number in range(STREAMS))])
         began = time.monotonic()
+        still = ledger.count("sent")
         lab.weir.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         silence = not await _refused_later(lab.weir.port)
@@ -74,34 +98,45 @@ async def test_sigterm_drains(laboratory, tmp_path) -> None:
             "P12", f"SIGTERM with {REQUESTS} requests and {STREAMS} streams running",
             at_most("requests not answered", len(ledger.calls) - ledger.count("answered"), 0),
             at_most("streams torn", ends.count("torn"), 0), at_most("exit code", code, 0),
-            at_most("took s", took, DRAIN_S + 1), at_most("late clients met by silence", silence, 0),
+            at_most("took s", took, DRAIN_S + END_S), at_most("late clients met by silence", silence, 0),
             at_most("missing after the restart", len(found.missing), 0),
             at_most("duplicates", len(found.duplicates), 0),
-            bites={"requests running": REQUESTS, "streams ended": ends.count("clean")},
+            bites={"requests running": still, "streams ended": ends.count("clean")},
             about=f"{ledger.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
+        )
+
+
+async def _load(lab, ledger: Ledger, slow: Ledger, over: asyncio.Event) -> None:
+    """Calls, quick and slow, until it is over and 3 s more at most."""
+    turn = 0
+    while not over.is_set():
+        turn += 1
+        await asyncio.gather(
+            steady(lab.weir.port, 150, 3, ledger=ledger, prefix=f"c{turn}"),
+            steady(lab.weir.port, 10, 3, ledger=slow, prefix=f"slow{turn}", tool="sleep", seconds=1),
         )
 
 
 async def test_hand_over(laboratory) -> None:
     async with laboratory(workers=2) as lab:
         ledger, slow, seen = Ledger(), Ledger(), set(lab.weir.pids("relay"))
-        load = asyncio.gather(
-            steady(lab.weir.port, 150, 9, ledger=ledger),
-            steady(lab.weir.port, 10, 9, ledger=slow, prefix="slow", tool="sleep", seconds=1),
-        )
+        over = asyncio.Event()
+        load = asyncio.create_task(_load(lab, ledger, slow, over))
         for _ in range(2):
-            await asyncio.sleep(2)
+            await asyncio.sleep(1.5)
             lab.weir.process.send_signal(signal.SIGHUP)
-            await asyncio.sleep(2)
-            seen |= set(lab.weir.pids("relay"))
+            seen |= await _new_workers(lab, seen)
+        over.set()
         await load
         failed = [c for x in (ledger, slow) for c in x.calls.values() if c.outcome != "answered"]
+        begun = [c for c in failed if lab.upstream.executed[c.id]]
         await drained(lab.url, ledger, slow)
         found = compare(lab.url, ledger, slow)
         judge(
             "P12", "SIGHUP twice: every worker hands over to a new one under load",
             at_most("failed on a new connection", sum(not call.reused for call in failed), 0),
-            at_most("failed on an idle connection that was just closed (RFC 9112 9.5)", len(failed), 7),
+            at_most("failed after the upstream had it", len(begun), 0),
+            at_most("failed on an idle connection that was just closed (RFC 9112 9.5)", len(failed), IDLE_CLOSED),
             at_most("missing", len(found.missing), 0), at_most("duplicates", len(found.duplicates), 0),
             bites={"workers that came after the first two": len(seen) - 2, "calls": len(ledger.calls)},
             about=f"{ledger.troubles()} {slow.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
@@ -119,7 +154,8 @@ async def test_a_second_sigterm_ends_at_once_and_what_was_spooled_is_kept(labora
             asyncio.create_task(once(lab.weir.port, call, "sleep", seconds=30))
             for call in waiting.calls.values()
         ]
-        await asyncio.sleep(1)
+        await _executing(lab, list(waiting.calls))
+        await asyncio.sleep(0.5)  # and they are opened in the spool
         everyone = [pid for part in ("relay", "recorder") for pid in lab.weir.pids(part)]
         lab.weir.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
@@ -132,11 +168,14 @@ async def test_a_second_sigterm_ends_at_once_and_what_was_spooled_is_kept(labora
         lab.wire.toxics.blackhole = False
         with running(lab.upstream.port, lab.url, tmp_path / "again", data=lab.weir.data):
             await drained(lab.url, ledger)
-            await asyncio.sleep(1)
-            found = compare(lab.url, ledger)
+            for _ in range(100):
+                found = compare(lab.url, ledger)
+                if found.outcomes["interrupted"] >= len(waiting.calls):
+                    break
+                await asyncio.sleep(0.2)
         judge(
             "P12", "two SIGTERMs with 50 requests running and Postgres away; then started again",
-            at_most("took s", took, 2.0), at_most("processes left", len(left), 0),
+            at_most("took s", took, AT_ONCE_S), at_most("processes left", len(left), 0),
             at_most("missing after the restart", len(found.missing), 0),
             at_most("duplicates", len(found.duplicates), 0),
             bites={"processes": len(everyone), "requests cut": waiting.count("broken"),

@@ -33,7 +33,7 @@ async def test_equal_ids_interleaved(laboratory) -> None:
     async with laboratory(workers=2) as lab:
         everyone = await asyncio.gather(*(_client(lab.weir.port, number) for number in range(CLIENTS)))
         calls = [call for mine in everyone for call in mine]
-        for _ in range(50):
+        for _ in range(300):
             rows = query(
                 lab.url, "SELECT session_key, jsonrpc_id FROM weir.requests WHERE outcome = 'ok' AND target = 'sleep'"
             )

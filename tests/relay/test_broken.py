@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+TOLD_S = 5  # within a second on a machine of its own: tests/faults/test_p04_cancellation.py
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -39,8 +40,8 @@ def test_the_upstream_is_told_that_the_client_left(
         tools.eventually(lambda: server.requests)
     began = time.monotonic()
     getattr(peer, how)()
-    tools.eventually(lambda: gone(server), 1)
-    assert time.monotonic() - began < 1
+    tools.eventually(lambda: gone(server), TOLD_S)
+    assert time.monotonic() - began < TOLD_S
     (closed,) = through.closed()
     assert closed.closed_by == "client"
 
@@ -52,7 +53,7 @@ def test_the_upstream_is_told_in_the_middle_of_an_upload(upstream: Any, weir: An
     tools.eventually(lambda: server.connections)
     time.sleep(0.05)
     peer.close()
-    tools.eventually(lambda: gone(server), 1)
+    tools.eventually(lambda: gone(server), TOLD_S)
     assert server.requests == [] or not server.requests[0].whole
     assert through.closed()[0].closed_by == "client"
 
@@ -69,7 +70,7 @@ def test_the_upstream_is_told_though_the_upload_is_stalled(upstream: Any, weir: 
         for _ in range(1000):
             peer.send(b"x" * 100_000)
     peer.reset()
-    assert through.closed(within=2)[0].closed_by == "client"
+    assert through.closed(within=TOLD_S)[0].closed_by == "client"
     for sock in kept:
         sock.close()
 
@@ -203,7 +204,7 @@ def test_a_body_that_is_no_http_never_becomes_whole(upstream: Any, weir: Any, to
     tools.eventually(lambda: server.connections)
     assert peer.send(b"zz\r\n").response().status == 400
     assert peer.at_end()
-    tools.eventually(lambda: gone(server), 1)
+    tools.eventually(lambda: gone(server), TOLD_S)
     assert all(not request.whole for request in server.requests)
 
 
@@ -276,4 +277,4 @@ def test_an_answer_before_the_end_of_its_request_does_not_leak_the_connection(
     peer = weir(server).connect().send(tools.post(b"x" * 1000)[:-500])
     assert peer.response().body == b"ok"
     peer.close()
-    tools.eventually(lambda: gone(server), 1)
+    tools.eventually(lambda: gone(server), TOLD_S)

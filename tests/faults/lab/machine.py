@@ -1,0 +1,53 @@
+"""How busy the machine is with others' work: judges of time add that to their bounds, and judge the weir alone."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+# a process that sleeps 5 ms, works for a moment as a relay would, and notes how much longer it took
+_WATCH = """
+import json, select, sys, time
+late = []
+while not select.select([sys.stdin], [], [], 0)[0]:
+    began = time.monotonic()
+    time.sleep(0.005)
+    sum(range(5000))
+    late.append(1e3 * (time.monotonic() - began) - 5)
+print(json.dumps(late))
+"""
+
+
+class Unrest:
+    """By how many ms that process was late while the block lasted; NaN before it ends."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+
+    def quantile(self, part: float) -> float:
+        """Of the lateness, in ms."""
+        ordered = sorted(self._late)
+        return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else float("nan")
+
+    @property
+    def worst(self) -> float:
+        """The longest lateness, in ms."""
+        return self.quantile(1.0)
+
+    @property
+    def p99(self) -> float:
+        """Of the lateness, in ms: a fraction of one where nobody else runs."""
+        return self.quantile(0.99)
+
+
+@contextlib.contextmanager
+def unrest() -> Iterator[Unrest]:
+    """Watch the machine meanwhile; read the figures after the block."""
+    found = Unrest()
+    watch = subprocess.Popen([sys.executable, "-S", "-c", _WATCH], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield found
+    finally:
+        said, _ = watch.communicate(timeout=60)
+        found._late += json.loads(said)
