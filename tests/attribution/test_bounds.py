@@ -1,5 +1,7 @@
 """What a joiner holds follows what is unresolved, however often it is looked at."""
 
+import msgspec
+
 from mcp_weir.attribution.joins import Joiner
 from mcp_weir.traffic.facts import Identity
 
@@ -21,3 +23,23 @@ def test_of_a_client_only_what_rows_say_is_remembered() -> None:
     joiner = Joiner()
     joiner.introduce(SESSION, Identity(name="c", version="1", capabilities='{"x": "' + "y" * 10_000 + '"}'))
     assert joiner.clients[SESSION] == Identity(name="c", version="1")
+
+
+def test_a_stream_that_is_pinged_for_months_weighs_no_more_than_at_first() -> None:
+    """What is open is written whole with every batch that touches it: what is a row by now must not be in it."""
+    joiner, stream, weights, rows = Joiner(), Exchange(0, "GET"), [], 0
+    joiner.introduce(SESSION, Identity(name="c"))
+    joiner.take(origin(), stream.open())
+    for n in range(1, 200):
+        post = Exchange(n)
+        joiner.take(origin(), stream.server_asks(n, at=n, method="ping"))
+        joiner.take(origin(), [*post.open(), *post.answers(n, at=n + 0.1, member=None, direction="server"),
+                               *post.closes(n + 0.1, status=202)])
+        rows += len(joiner.settle(BASE_US + n * 1_000_000).rows)
+        weights.append(len(msgspec.msgpack.encode(joiner.exchanges[origin().stream, stream.number])))
+    assert rows == 199
+    assert weights[-1] <= weights[5] + 20
+    joiner.take(origin(), stream.closes(300, response_kind="sse"))
+    settled = joiner.settle(BASE_US + 400_000_000)
+    assert told(settled) == [] and settled.open == {} and not joiner.exchanges
+    assert not joiner._asked._by_id

@@ -24,12 +24,18 @@ class AskedIndex:
     def drop(self, state: ExchangeState) -> None:
         """Nothing of this exchange is unresolved any more."""
         for request in state.requests.values() if state.session is not None else ():
-            key = _key(state, request)
-            entry = self._by_id.get(key)
-            if entry is not None:
-                entry.pop((state.ident, request.member), None)
-                if not entry:
-                    del self._by_id[key]
+            self.forget(state, request)
+
+    def forget(self, state: ExchangeState, request: Request) -> None:
+        """This request is resolved."""
+        if state.session is None:
+            return
+        key = _key(state, request)
+        entry = self._by_id.get(key)
+        if entry is not None:
+            entry.pop((state.ident, request.member), None)
+            if not entry:
+                del self._by_id[key]
 
     def place(self, found: Elsewhere) -> ExchangeState | None:
         """Give the answer or cancel to the request it speaks of; None when nobody here waits for it.

@@ -204,6 +204,8 @@ class Joiner:
                 result.posted.append(heard)
         self._heard = []
         self._fall_due(watermark_us)
+        for ident in self._touched:
+            self._shed(self.exchanges[ident])
         pending = sorted(self._touched, key=lambda i: (self.exchanges[i].opened.wall_us, str(i[0]), i[1]))
         for ident in pending:
             state = self.exchanges[ident]
@@ -219,6 +221,14 @@ class Joiner:
         result.tasks, self._tasks = self._tasks, []
         self._touched, self._closed_now, self._given_up, self._fresh = set(), set(), {}, set()
         return result
+
+    def _shed(self, state: ExchangeState) -> None:
+        """Forget what a stream that goes on was asked, and what is a row by now: a server may ping it for months."""
+        if state.finished:
+            return
+        for member in [m for m in state.settled & state.requests.keys() if state.requests[m].direction == "server"]:
+            self._asked.forget(state, state.requests[member])
+            state.shed(member)
 
     def _verdicts(self, state: ExchangeState, result: Settled, watermark_us: int) -> None:
         elsewhere = set(state.requests) if redirected(state) else set()

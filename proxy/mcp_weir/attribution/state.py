@@ -87,6 +87,14 @@ class ExchangeState(msgspec.Struct):
         """Mark one request."""
         self.flags.setdefault(member, set()).add(name)
 
+    def shed(self, member: int) -> None:
+        """Forget a settled request whole; -1 keeps in mind that the exchange carried one."""
+        for kept in (self.requests, self.answers, self.answered_us, self.cancelled, self.operations, self.flags):
+            kept.pop(member, None)
+        self.settled.discard(member)
+        self.announced.discard(member)
+        self.settled.add(-1)
+
     def fold(self, fact: Fact) -> Elsewhere | None:
         """Take one more fact of this exchange; returns what speaks of a request that is not in it."""
         match fact:
