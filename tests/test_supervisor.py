@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_weir.child import Child
 from weir_process import Running, free_port, query, start_weir, wait_until
 
 
@@ -156,6 +158,39 @@ def test_a_flag_overrules_a_variable_in_the_children_too(upstream: str, database
             said = Path(f"/proc/{pid}/environ").read_bytes()
             assert b"WEIR_UPSTREAM=" in said
             assert b"WEIR_CAPTURE" not in said and b"WEIR_KEEP_SESSION_IDS" not in said
+
+
+def test_a_child_that_cannot_be_started_for_now_is_tried_again_and_takes_nobody_down(tmp_path: Path) -> None:
+    """The recorder was killed for want of memory, and there is none for another yet: the workers go on."""
+    child, stop = Child("version", ["--version"], ()), threading.Event()
+    Child._leash = Child._leash or os.pipe()
+    before = len(os.listdir("/proc/self/fd"))
+    for left in (0, 2):  # not even a pipe; a pipe and no more
+        with no_descriptors_but(left):
+            child.start(os.environ)
+        assert not child.runs() and not child.wait_ready(0.2, stop)
+    codes: list[int | None] = []
+    wait_until(lambda: codes.append(child.look_after(lambda: os.environ)) or 0 in codes, 60)  # it prints, and ends
+    child.kill()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@contextlib.contextmanager
+def no_descriptors_but(left: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(left):
+            os.close(taken.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
 
 
 def idle_window(url: str) -> str:

@@ -35,18 +35,28 @@ class Child:
         return Child(self.name, self._command, self._fds)
 
     def start(self, env: Mapping[str, str]) -> None:
-        """Start it."""
+        """Start it. What is scarce just now (memory, descriptors) is no reason to end the others: it is tried again."""
+        self._forget_ready()
+        try:
+            self._spawn(env)
+        except OSError as error:
+            self._start_at = time.monotonic() + self._pause
+            log.error("supervisor.not_started", child=self.name, error=error.strerror, pause_s=self._pause)
+            self._pause = min(self._pause * 2, _BACKOFF_S[1])
+        self._started = time.monotonic()
+
+    def _spawn(self, env: Mapping[str, str]) -> None:
         if Child._leash is None:
             Child._leash = os.pipe()
-        self._forget_ready()
         self._ready, theirs = os.pipe()
         said = {**env, _PARENT_FD: str(Child._leash[0]), _READY_FD: str(theirs)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mcp_weir", *self._command], env=said,
-            pass_fds=(*self._fds, Child._leash[0], theirs), start_new_session=True,
-        )
-        os.close(theirs)
-        self._started = time.monotonic()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mcp_weir", *self._command], env=said,
+                pass_fds=(*self._fds, Child._leash[0], theirs), start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
 
     def look_after(self, env: Callable[[], Mapping[str, str]]) -> int | None:
         """Start it again if it died and its pause is over; the exit code of one that has just been found dead."""
@@ -70,7 +80,7 @@ class Child:
     def wait_ready(self, seconds: float, stop: threading.Event) -> bool:
         """It serves. False when it died, took too long, or everything is to stop."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not stop.is_set():
+        while self._ready >= 0 and time.monotonic() < deadline and not stop.is_set():
             if select.select([self._ready], [], [], 0.1)[0]:
                 return os.read(self._ready, 1) != b""
         return False
