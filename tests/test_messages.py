@@ -29,6 +29,7 @@ def up_again() -> tuple[str, ...]:
 @pytest.mark.parametrize(("words", "says"), [
     (("--upstream", "http://localhost:{port}/mcp"), "is our own --listen: write the MCP server's address"),
     (("--upstream", "http://127.0.0.1:{admin}/mcp"), "is our own --admin"),
+    (("--upstream", f"{NOBODY}?api_key=s3cret"), "clients write their own query after ours, write it without"),
     (("--upstream", NOBODY, "--trusted-proxy", "10.0.0.0/33"), "--trusted-proxy takes CIDRs; write 10.0.0.0/8"),
     (("--upstream", NOBODY, "--tls-cert", "none.pem", "--tls-key", "none.pem"), "--tls-cert none.pem"),
     (("--upstream", NOBODY, "--config", "near.toml"), "did you mean 'idle_window'?"),
@@ -47,6 +48,7 @@ def test_what_cannot_start_says_one_line(words: tuple[str, ...], says: str, data
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == "", done
     assert says in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "s3cret" not in done.stderr
     assert (tmp_path / "file").read_text() == "kept"
 
 

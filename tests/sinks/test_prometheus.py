@@ -1,9 +1,12 @@
 """Metrics: what was committed, in labels that nobody outside can multiply."""
 
 import re
+import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from mcp_weir.sinks.batch import Batch, CoverageRow
 from mcp_weir.sinks.prometheus import Metrics
 from mcp_weir.sinks.semconv import BUCKETS_S
 from spooling import call, count, drain_with, spool, writer_at
@@ -55,3 +58,21 @@ def test_hostile_names_stay_text_and_few(database_url: str, tmp_path: Path) -> N
     found = samples(metrics)["weir_requests_total"]
     assert len(found) == 201 and sum(s.value for s in found) == 300
     assert [s.value for s in found if s.labels["mcp_method_name"] == "other"] == [100]
+
+
+def test_a_minute_that_is_told_again_after_days_is_not_counted_again() -> None:
+    """A stream that ends changes the page of the minute in which it opened; a recorder that reconnects reads all."""
+    metrics, stream, first = Metrics(), uuid.uuid4(), datetime(2026, 1, 1, tzinfo=UTC)
+
+    def tell(minutes: range) -> None:
+        rows = [CoverageRow(stream, first + timedelta(minutes=n), "s", "i", 10, 10, {"error": 1}) for n in minutes]
+        metrics.wrote(Batch(coverage={(stream, row.minute): row for row in rows}))
+
+    for n in range(10_000):
+        tell(range(n, n + 1))
+    tell(range(3, 4))
+    tell(range(10_000))
+    found = samples(metrics)
+    assert found["weir_exchanges_seen_total"][0].value == 100_000
+    assert found["weir_exchanges_dropped_total"][0].value == 10_000
+    assert len(metrics._seen) <= 4096

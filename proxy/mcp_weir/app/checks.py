@@ -24,6 +24,8 @@ def split_upstream(url: str) -> tuple[str, str]:
         raise UsageError(f"--upstream {mask(url)!r} is no HTTP URL; write http://127.0.0.1:8051/mcp")
     if parts.username is not None:
         raise UsageError("--upstream holds a user name; clients send their own credentials, write it without")
+    if parts.query or parts.fragment:
+        raise UsageError("--upstream ends at its path; clients write their own query after ours, write it without")
     return f"{parts.scheme}://{parts.netloc}", parts.path or "/mcp"
 
 

@@ -7,7 +7,7 @@ or a request id. The histogram's name and buckets: OpenTelemetry semantic conven
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from mcp_weir.attribution.verdicts import ERRORS, Row
@@ -19,6 +19,7 @@ _NAMES_MAX = 200  # (method, tool) pairs that get labels of their own
 _SERVICES_MAX = 50
 _LABEL_MAX = 100
 _MINUTES_MAX = 4096
+_MINUTE = timedelta(minutes=1)
 _SUMS = (
     ("weir_request_bytes_total", "Bytes of JSON-RPC requests"),
     ("weir_response_bytes_total", "Bytes of JSON-RPC answers"),
@@ -40,6 +41,7 @@ class Metrics:
         self._durations: dict[tuple[Name, str], list[float]] = {}  # counts by bucket, then +Inf, then the sum
         self._sums: dict[Name, list[int]] = {}
         self._seen: dict[tuple[UUID, datetime], tuple[int, dict[str, int]]] = {}  # what a page said last
+        self._since: dict[UUID, datetime] = {}  # what is older is forgotten
         self._seen_total, self._dropped, self._quarantined = 0, dict[str, int](), 0
 
     @property
@@ -59,6 +61,8 @@ class Metrics:
                 self._add_sums(self._name(kind.service, kind.method, kind.target), counts[2:])
             for entry in batch.coverage.values():
                 self._add_coverage(entry)
+            for stream in batch.buried:
+                self._since.pop(stream, None)
             self._quarantined += len(batch.quarantine)
 
     def text(self) -> str:
@@ -108,14 +112,22 @@ class Metrics:
     def _add_coverage(self, entry: CoverageRow) -> None:
         if entry.seen is None:
             return
+        if entry.minute < self._since.get(entry.stream, entry.minute):
+            return  # counted, and forgotten since: a stream that ends after days has its minute told again
         at = (entry.stream, entry.minute)
-        seen, dropped = self._seen.pop(at, (0, {}))
+        seen, dropped = self._seen.get(at, (0, {}))
         self._seen_total += max(0, entry.seen - seen)
         for reason, n in (entry.dropped or {}).items():
             self._dropped[reason] = self._dropped.get(reason, 0) + max(0, n - dropped.get(reason, 0))
         self._seen[at] = (entry.seen, entry.dropped or {})
         if len(self._seen) > _MINUTES_MAX:
-            del self._seen[next(iter(self._seen))]
+            self._forget()
+
+    def _forget(self) -> None:
+        """The older half of the minutes that are remembered."""
+        for stream, minute in sorted(self._seen, key=lambda at: at[1])[:_MINUTES_MAX // 2]:
+            del self._seen[stream, minute]
+            self._since[stream] = max(self._since.get(stream, minute), minute + _MINUTE)
 
     def _lines(self) -> Iterable[str]:
         yield _head("weir_requests_total", "counter", "JSON-RPC requests of clients, by how they ended")

@@ -89,7 +89,8 @@ class Syncer:
         for folder in names:
             _sync_folder(folder)
         for fd in retired:
-            os.close(fd)
+            with contextlib.suppress(OSError):  # a file system that says so late; nobody may wait for a dead thread
+                os.close(fd)
         with self._lock:
             self._synced = target
             due = [future for position, future in self._waiting if position <= target]
