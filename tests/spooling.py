@@ -1,6 +1,7 @@
 """Lines to spool, and a recorder to drain them, for the tests of recorder, store and sinks."""
 
 import contextlib
+import functools
 import threading
 import time
 import uuid
@@ -86,15 +87,30 @@ def wait(until: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.03)
 
 
+@functools.cache
+def _template(postgres_url: str) -> str:
+    """A database whose schema is up to date, to copy: a tenth of the time that migrating each takes."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}".encode())
+    with psycopg.connect(postgres_url.replace("/postgres?", f"/{name}?"), autocommit=True) as conn:
+        migrate.migrate(conn)
+    return name
+
+
 def fresh_database(postgres_url: str) -> str:
     """The URL of a database of its own on this server, its schema up to date."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}".encode())
-    url = postgres_url.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(url, autocommit=True) as conn:
-        migrate.migrate(conn)
-    return url
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE {_template(postgres_url)}".encode())
+    return postgres_url.replace("/postgres?", f"/{name}?")
+
+
+def drop_database(postgres_url: str, url: str) -> None:
+    """A thousand of them would be a gigabyte, whose removal takes minutes on a slow disk."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -158,6 +158,7 @@ def test_tail_follows_and_is_not_confused_by_late_rows(world: World) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "mcp_weir", "tail", "--json", "--every", "0.1", "--database-url", world.url],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
     )
     assert child.stdout is not None
     assert json.loads(child.stdout.readline())["target"] == "first"
