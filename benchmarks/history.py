@@ -87,6 +87,7 @@ def fill_rows(conn: psycopg.Connection, size: dict[str, float]) -> None:
         run(conn, "total", {}, level)
     for name in ("error", "coverage", "dropped"):
         run(conn, name, {})
+    run(conn, "error_days", {})
     for day in every:
         run(conn, "facets", {"day": day})
     conn.execute("VACUUM ANALYZE")

@@ -110,27 +110,29 @@ SELECT date_trunc('minute', started_at, 'UTC'), service, direction, coalesce(met
     coalesce(client_label, ''), outcome, coalesce(latency_bucket, -128), count(*), sum(coalesce(duration_ms, 0) * 1000)::bigint,
     sum(request_bytes), sum(response_bytes), sum(coalesce(tokens_in, 0)), sum(coalesce(tokens_out, 0))
 FROM weir.request_rows WHERE started_at >= %(day)s AND started_at < %(day)s + interval '1 day'
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1;
 -- name: hour
 INSERT INTO weir.rollup_hour
 SELECT date_trunc('hour', at, 'UTC'), service, direction, method, target, client, outcome, latency_bucket, sum(requests),
     sum(duration_us), sum(request_bytes), sum(response_bytes), sum(tokens_in), sum(tokens_out)
-FROM weir.rollup_minute WHERE at >= %(day)s AND at < %(day)s + interval '1 day' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+FROM weir.rollup_minute WHERE at >= %(day)s AND at < %(day)s + interval '1 day' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1;
 -- name: day_rollup
 INSERT INTO weir.rollup_day
 SELECT date_trunc('day', at, 'UTC'), service, direction, method, target, client, outcome, latency_bucket, sum(requests),
     sum(duration_us), sum(request_bytes), sum(response_bytes), sum(tokens_in), sum(tokens_out)
-FROM weir.rollup_hour WHERE at >= %(day)s AND at < %(day)s + interval '1 day' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+FROM weir.rollup_hour WHERE at >= %(day)s AND at < %(day)s + interval '1 day' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1;
 -- name: total
 INSERT INTO weir.total_{level}
 SELECT at, service, direction = 'client' AND method = 'tools/call', outcome, latency_bucket, sum(requests), sum(duration_us),
     sum(request_bytes), sum(response_bytes), sum(tokens_in), sum(tokens_out)
-FROM weir.rollup_{level} GROUP BY 1, 2, 3, 4, 5;
+FROM weir.rollup_{level} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1;
 -- name: error
 INSERT INTO weir.error_hour
 SELECT date_trunc('hour', started_at, 'UTC'), service, coalesce(method, ''), coalesce(target, ''), coalesce(client_label, ''),
     outcome, coalesce(http_status, 0), coalesce(error_code, 0), left(regexp_replace(coalesce(error_message, ''), '\d+', '#', 'g'), 200),
     count(*), max(started_at), (array_agg(request_key ORDER BY started_at DESC))[1]
 FROM weir.request_rows WHERE weir.is_error(outcome) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9 ORDER BY 1;
+-- name: error_days
+SELECT weir.rebuild_error_days('-infinity');
 -- name: facets
 SELECT weir.rebuild_facets(%(day)s, %(day)s + interval '1 day');

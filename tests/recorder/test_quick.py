@@ -22,8 +22,8 @@ AGENTS = [None, "node", "python-httpx/0.28", "é/1"]
 TABLES = {
     "request_rows": "recorded_xid", "session_rows": "", "stream_rows": "", "catalog_rows": "", "coverage_rows": "",
     "session_ends": "", "derived_requests": "", "quarantine_rows": "id, at", "pending_requests": "",
-    "error_hour": "", **{f"{kind}_{grain}": "" for kind in ("rollup", "total") for grain in ("minute", "hour", "day")},
-    **{f"{kind}_{grain}": "" for kind in ("facet", "latency") for grain in ("hour", "day")},
+    **{f"{kind}_{grain}": "" for kind in ("rollup", "total") for grain in ("minute", "hour", "day")},
+    **{f"{kind}_{grain}": "" for kind in ("facet", "latency", "error") for grain in ("hour", "day")},
 }
 
 

@@ -11,7 +11,7 @@ from mcp_weir.store import retention
 from spooling import call, count, drain, now_us, query, spool, writer_at
 
 TABLES = [f"{kind}_{grain}" for kind in ("rollup", "total") for grain in ("minute", "hour", "day")]
-TABLES += [f"{kind}_{grain}" for kind in ("facet", "latency") for grain in ("hour", "day")] + ["error_hour"]
+TABLES += [f"{kind}_{grain}" for kind in ("facet", "latency", "error") for grain in ("hour", "day")]
 DAY_US = 86_400_000_000
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.store.conftest import NOW, SERVICE, World
 
 from mcp_weir.store import reads
-from mcp_weir.store.shapes import DAY, HOUR, MINUTE, Filter, Window
+from mcp_weir.store.shapes import DAY, HOUR, MINUTE, Filter, Thresholds, Window
+from mcp_weir.store.shapes.windows import floor
 
 ERRORS = {"tool_error", "rpc_error", "http_error"}
 
@@ -123,6 +124,26 @@ async def test_a_tool_whole(river: World, conn: psycopg.AsyncConnection) -> None
     assert await reads.tool(conn, window, "nobody") is None
 
 
+@pytest.mark.parametrize(("back", "length"), [(0, 1), (0, 20), (0, 30), (0, 90), (30, 60), (25, 3), (1, 95), (50, 24)])
+@pytest.mark.parametrize("client", [None, "cursor"])
+async def test_failures_over_days_and_edges_are_those_of_the_rows(
+    river: World, conn: psycopg.AsyncConnection, back: int, length: int, client: str | None
+) -> None:
+    """Whole days come from days, the rest from hours: of every window the sum is what its hours hold."""
+    until = NOW - back * HOUR if back else NOW + MINUTE
+    window = Window.of(until - length * HOUR, until)
+    first, last = floor(window.since, HOUR), floor(window.until - timedelta(microseconds=1), HOUR) + HOUR
+    expected: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for row in river.rows:
+        if row["outcome"] in ERRORS and first <= row["started_at"] < last and client in (None, row["client_label"]):
+            expected.setdefault((row["outcome"], row["method"], row["target"]), []).append(row)
+    found = await reads.errors(conn, window, Filter(client=client), limit=1000)
+    assert {(g.outcome, g.method, g.target): (g.count, set(g.clients), g.last_at) for g in found} == {
+        key: (len(rows), {row["client_label"] for row in rows}, max(row["started_at"] for row in rows))
+        for key, rows in expected.items()
+    }
+
+
 async def test_the_period_before_is_as_long(river: World, conn: psycopg.AsyncConnection) -> None:
     window = Window.last(DAY, NOW + MINUTE)
     before = await reads.totals(conn, window.previous)
@@ -130,6 +151,6 @@ async def test_the_period_before_is_as_long(river: World, conn: psycopg.AsyncCon
 
 
 async def test_an_empty_database_has_empty_pages(world: World, conn: psycopg.AsyncConnection) -> None:
-    view = await reads.overview(conn, Window.last(DAY))
+    view = await reads.overview(conn, Window.last(DAY), await reads.around(conn, Thresholds()))
     assert view.totals.requests == 0 and view.totals.p95_ms is None and view.alerts == () and view.tools == ()
     assert len(view.series) in (24, 25, 26)

@@ -36,7 +36,12 @@ def report(asked: Asked, **said: Any) -> None:
 
     settings, window = asked.settings, ask.window(asked.since, asked.until)
     prices = reads.load_prices(settings.prices, settings.model)
-    view = read(asked, lambda conn: reads.overview(conn, window, Filter(**said), _thresholds(settings)))
+    where = Filter(**said)
+
+    async def look(conn: Any) -> Any:
+        return await reads.overview(conn, window, await reads.around(conn, _thresholds(settings), where), where)
+
+    view = read(asked, look)
     cost = reads.cost(prices, view.totals.tokens_in, view.totals.tokens_out)
     if asked.as_json:
         from mcp_weir.store.shapes import to_json

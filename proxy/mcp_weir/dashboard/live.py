@@ -13,6 +13,7 @@ from aiohttp import web
 from mcp_weir.dashboard import charts, filters, render
 from mcp_weir.dashboard.page import About, Ask
 from mcp_weir.dashboard.pages.overview import overview
+from mcp_weir.dashboard.shell import Shells
 from mcp_weir.errors import StoreError
 from mcp_weir.store.pool import ReadPool
 
@@ -29,8 +30,8 @@ Look = tuple[str, dict[str, object]]  # an event's name and data
 class Live:
     """The live streams; a few at most, ended by stop()."""
 
-    def __init__(self, pool: ReadPool, about: About) -> None:
-        self._pool, self._about = pool, about
+    def __init__(self, pool: ReadPool, about: About, shells: Shells) -> None:
+        self._pool, self._about, self._shells = pool, about, shells
         self._stopping = asyncio.Event()
         self._running = 0
         self._looks: dict[str, tuple[float, Look]] = {}
@@ -82,7 +83,7 @@ class Live:
         asked = filters.read(request.query, (), datetime.now(UTC))
         try:
             async with self._pool.connection() as conn:
-                ask = Ask(conn=conn, lanes=self._pool.lanes, filters=asked, path={}, about=self._about)
+                ask = Ask(conn=conn, shells=self._shells, filters=asked, path={}, about=self._about)
                 view = await overview(ask)
         except StoreError as error:
             return "trouble", {"says": str(error)}

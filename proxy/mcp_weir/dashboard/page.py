@@ -1,14 +1,12 @@
 """What a page is: a path, what it asks of the store, a template; and everything that such a question knows."""
 
-import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from mcp_weir.dashboard.filters import Filters, Param
+from mcp_weir.dashboard.shell import Shells
 from mcp_weir.errors import UsageError
-from mcp_weir.store.lanes import Lanes, Together, together
 from mcp_weir.store.reads import Prices
 from mcp_weir.store.reads.queries import Conn
 from mcp_weir.store.shapes import Filter, Thresholds, Window
@@ -31,16 +29,10 @@ class Ask:
     """One look at one page."""
 
     conn: Conn
-    lanes: Callable[[Conn], AbstractAsyncContextManager[Lanes]]  # `conn` and others beside it
+    shells: Shells
     filters: Filters
     path: Mapping[str, str]
     about: About
-
-    @contextlib.asynccontextmanager
-    async def together(self) -> AsyncIterator[Together]:
-        """Reads side by side, over as many connections as can be had at once."""
-        async with self.lanes(self.conn) as lanes, together(lanes) as page:
-            yield page
 
     @property
     def window(self) -> Window:

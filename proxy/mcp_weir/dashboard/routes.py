@@ -41,7 +41,7 @@ class Dashboard:
     def __init__(self, pool: ReadPool, about: About) -> None:
         self._pool, self._about = pool, about
         self._shells = Shells(about.thresholds)
-        self._live = Live(pool, about)
+        self._live = Live(pool, about, self._shells)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Everything but access, health and metrics, which are the admin port's."""
@@ -92,7 +92,7 @@ class Dashboard:
         return handler
 
     def _ask(self, conn: Conn, asked: filters.Filters, path: Mapping[str, str]) -> Ask:
-        return Ask(conn=conn, lanes=self._pool.lanes, filters=asked, path=path, about=self._about)
+        return Ask(conn=conn, shells=self._shells, filters=asked, path=path, about=self._about)
 
     async def _api_page(self, request: web.Request) -> web.StreamResponse:
         body = render.page("api.html", pages=[(api_path(page), page) for page in PAGES], kept=filters.SHARED)

@@ -11,12 +11,9 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mcp_weir.errors import StoreError
-from mcp_weir.store.lanes import Lanes
 from mcp_weir.store.masking import mask
 
 _SIZE = 6
-_LANES = 1  # for one page; with more, dead connections of a restarted database were not replaced unseen
-_SPARE_S = 0.05  # what a page waits for a connection beside its first
 _WAIT_S = 3.0
 _OPTIONS = (
     "-c default_transaction_read_only=on -c timezone=UTC -c lock_timeout=2000 -c statement_timeout={ms}"
@@ -76,13 +73,3 @@ class ReadPool:
         except psycopg.Error as error:
             said = (mask(str(error)).strip().splitlines() or [type(error).__name__])[0]
             raise StoreError(f"the database refused: {said}") from None
-
-    @contextlib.asynccontextmanager
-    async def lanes(self, conn: psycopg.AsyncConnection[Any]) -> AsyncIterator[Lanes]:
-        """This connection, and others that are free at once, for the reads of one page."""
-        async with contextlib.AsyncExitStack() as more:
-            conns = [conn]
-            with contextlib.suppress(PoolTimeout):
-                while len(conns) < _LANES:
-                    conns.append(await more.enter_async_context(self._pool.connection(timeout=_SPARE_S)))
-            yield Lanes(*conns)

@@ -11,7 +11,7 @@ MINUTES = timedelta(days=14)  # rollups by minute
 HOURS = timedelta(days=400)  # rollups by hour and day, coverage
 LEDGER = timedelta(days=30)  # a segment restored from a backup within this time does nothing
 _FOR_EVER = "-infinity"
-_FACETS = ("facet_hour", "facet_day", "latency_hour", "latency_day")
+_MORE = ("facet_hour", "facet_day", "latency_hour", "latency_day", "error_day")  # beside what weir.prune knows
 
 
 def prune(conn: psycopg.Connection, retention_s: float, now: datetime | None = None) -> Mapping[str, int]:
@@ -33,7 +33,7 @@ def prune(conn: psycopg.Connection, retention_s: float, now: datetime | None = N
             rows = conn.execute(
                 "SELECT name, deleted FROM weir.prune(%s, %s, %s, %s) UNION ALL"
                 " SELECT name, weir.delete_before(name, 'at', %s) FROM unnest(%s::text[]) AS f (name)",
-                (before, day - MINUTES, day - HOURS, now - LEDGER, day - HOURS, list(_FACETS)),
+                (before, day - MINUTES, day - HOURS, now - LEDGER, day - HOURS, list(_MORE)),
             ).fetchall()
         for name, deleted in rows:
             done[name] = done.get(name, 0) + deleted
@@ -67,6 +67,7 @@ def rebuild_rollups(conn: psycopg.Connection) -> int:
         conn.execute("SET LOCAL lock_timeout = '60s'")
         conn.execute("SELECT weir.rebuild_facets((SELECT since FROM weir.retained), 'infinity')")
         found = conn.execute("SELECT weir.rebuild_rollups()").fetchone()
+        conn.execute("SELECT weir.rebuild_error_days((SELECT since FROM weir.retained))")
     return int(found[0]) if found else 0
 
 

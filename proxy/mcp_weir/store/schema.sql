@@ -257,6 +257,13 @@ SELECT CASE
     WHEN outcome = 'tool_error' THEN 'tool'
 END $$;
 
+CREATE FUNCTION weir.merged_clients(one text[], other text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN one @> other OR cardinality(one) >= 100 THEN one
+        ELSE ARRAY(SELECT DISTINCT c FROM unnest(one || other) AS c ORDER BY c LIMIT 100) END
+$$;
+
 CREATE FUNCTION weir.prune(requests timestamp with time zone, minutes timestamp with time zone, hours timestamp with time zone, ledger timestamp with time zone) RETURNS TABLE(name text, deleted bigint)
     LANGUAGE plpgsql
     AS $$
@@ -285,6 +292,18 @@ BEGIN
         SELECT 'stream_rows'::text, count(*) FROM gone;
     UPDATE weir.retained SET since = greatest(since, requests), minutes_since = greatest(minutes_since, minutes),
         pruned_at = now();
+END $$;
+
+CREATE FUNCTION weir.rebuild_error_days(since timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    LOCK TABLE weir.error_hour, weir.error_day IN EXCLUSIVE MODE; -- in the order of a recorder's transaction
+    DELETE FROM weir.error_day WHERE at >= since;
+    INSERT INTO weir.error_day
+    SELECT date_trunc('day', at, 'UTC'), service, method, target, outcome, http_status, error_code, message,
+        (array_agg(DISTINCT client ORDER BY client))[:100], sum(requests), min(at), max(last_at)
+    FROM weir.error_hour WHERE at >= since GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
 END $$;
 
 CREATE FUNCTION weir.rebuild_facets(first timestamp with time zone, until timestamp with time zone) RETURNS void
@@ -591,6 +610,22 @@ CREATE TABLE weir.elsewhere (
     at timestamp with time zone NOT NULL,
     said bytea NOT NULL
 );
+
+CREATE TABLE weir.error_day (
+    at timestamp with time zone NOT NULL,
+    service text NOT NULL,
+    method text NOT NULL,
+    target text NOT NULL,
+    outcome text NOT NULL,
+    http_status integer NOT NULL,
+    error_code bigint NOT NULL,
+    message text NOT NULL,
+    clients text[] NOT NULL,
+    requests bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
 
 CREATE TABLE weir.error_hour (
     at timestamp with time zone NOT NULL,
@@ -1272,6 +1307,9 @@ ALTER TABLE ONLY weir.derived_scopes
 
 ALTER TABLE ONLY weir.elsewhere
     ADD CONSTRAINT elsewhere_pkey PRIMARY KEY (stream, exchange, seq);
+
+ALTER TABLE ONLY weir.error_day
+    ADD CONSTRAINT error_day_pkey PRIMARY KEY (at, service, method, target, outcome, http_status, error_code, message);
 
 ALTER TABLE ONLY weir.error_hour
     ADD CONSTRAINT error_hour_pkey PRIMARY KEY (at, service, method, target, client, outcome, http_status, error_code, message);

@@ -20,11 +20,11 @@ class ClientsView:
 async def clients(ask: Ask) -> ClientsView:
     """Who connects, in which version, and who still speaks which revision."""
     where = ask.where(client=ask.filters["client"])
-    async with ask.together() as page:
-        came = page.start(lambda c: reads.clients(c, ask.window, where, limit=ask.filters.limit or 200))
-        eras = page.start(lambda c: reads.eras(c, ask.window, where))
-        points = page.start(lambda c: reads.era_series(c, ask.window, where))
-    return ClientsView(clients=came.result(), eras=eras.result(), era_series=points.result())
+    return ClientsView(
+        clients=await reads.clients(ask.conn, ask.window, where, limit=ask.filters.limit or 200),
+        eras=await reads.eras(ask.conn, ask.window, where),
+        era_series=await reads.era_series(ask.conn, ask.window, where),
+    )
 
 
 async def users(ask: Ask) -> tuple[PrincipalSummary, ...]:

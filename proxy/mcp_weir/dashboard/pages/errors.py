@@ -29,19 +29,14 @@ async def errors(ask: Ask) -> ErrorsView:
         client=asked["client"], method=asked["method"], text=asked["text"],
     )
     whole = ask.where(tool=asked["tool"], client=asked["client"], method=asked["method"])
-    async with ask.together() as page:
-        alike = page.start(lambda c: reads.errors(c, ask.window, where, limit=asked.limit or 100))
-        points = page.start(lambda c: reads.series(c, ask.window, whole))
-        now = page.start(lambda c: reads.totals(c, ask.window, whole))
-        before = page.start(lambda c: reads.totals(c, ask.window.previous, whole))
-    groups = alike.result()
+    groups = await reads.errors(ask.conn, ask.window, where, limit=asked.limit or 100)
     return ErrorsView(
         groups=groups,
         by_layer={layer: sum(g.count for g in groups if g.layer == layer) for layer in LAYERS},
         by_fault={fault: sum(g.count for g in groups if g.fault == fault) for fault in FAULTS},
-        totals=now.result(),
-        previous=before.result(),
-        series=points.result(),
+        totals=await reads.totals(ask.conn, ask.window, whole),
+        previous=await reads.totals(ask.conn, ask.window.previous, whole),
+        series=await reads.series(ask.conn, ask.window, whole),
     )
 
 

@@ -18,8 +18,12 @@ class OverviewView:
 
 async def overview(ask: Ask) -> OverviewView:
     """Figures of the window and of the one before, what happens now, what is wrong."""
-    async with ask.lanes(ask.conn) as lanes:
-        found = await reads.overview(lanes, ask.window, ask.where(), ask.about.thresholds)
+    if ask.filters.service is None:
+        shell = await ask.shells.get(ask.conn, ask.filters.now)
+        known = reads.Around(shell.alerts, shell.services)
+    else:
+        known = await reads.around(ask.conn, ask.about.thresholds, ask.where())
+    found = await reads.overview(ask.conn, ask.window, known, ask.where())
     prices, now, before = ask.about.prices, found.totals, found.previous
     return OverviewView(
         overview=found,

@@ -32,12 +32,9 @@ async def tools(ask: Ask) -> ToolsView:
     """Volume, latency and errors by tool; listed tools that nobody calls; tokens that listing takes."""
     where = ask.where(client=ask.filters["client"], text=ask.filters["text"])
     sort, limit = ask.choice("sort", "-calls"), ask.filters.limit or 500
-    async with ask.together() as page:
-        listing = page.start(lambda c: wanted(reads.tools(c, ask.window, where, sort=sort, limit=limit)))
-        ledger = page.start(lambda c: reads.ledger(c, ask.window, ask.where()))
-    found = listing.result()
+    found = await wanted(reads.tools(ask.conn, ask.window, where, sort=sort, limit=limit))
     costs = tuple(reads.cost(ask.about.prices, one.totals.tokens_in, one.totals.tokens_out) for one in found)
-    return ToolsView(tools=found, costs=costs, ledger=ledger.result())
+    return ToolsView(tools=found, costs=costs, ledger=await reads.ledger(ask.conn, ask.window, ask.where()))
 
 
 async def tool(ask: Ask) -> ToolView | None:
@@ -45,8 +42,7 @@ async def tool(ask: Ask) -> ToolView | None:
     name = ask.filters["name"]
     if name is None:
         raise UsageError("say which tool: ?name=NAME")
-    async with ask.lanes(ask.conn) as lanes:
-        detail = await reads.tool(lanes, ask.window, name, ask.where(client=ask.filters["client"]))
+    detail = await reads.tool(ask.conn, ask.window, name, ask.where(client=ask.filters["client"]))
     if detail is None:
         return None
     totals = detail.tool.totals

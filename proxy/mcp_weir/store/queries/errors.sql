@@ -1,16 +1,29 @@
--- Failures of the window's hours, alike ones together; which one was the last only for those that are shown.
-WITH by_client AS (
-    SELECT outcome, method, target, http_status, error_code, message, client, sum(requests::float8) AS n, min(at) AS first_at,
-        max(last_at) AS last_at
-    FROM weir.error_hour
-    WHERE at >= date_bin('1 hour', %(since)s, timestamptz '1970-01-01 00:00:00+00') AND at < %(until)s
+-- Failures of the window's hours, alike ones together: whole days by day, what is left of the edges by hour, and for one
+-- client all by hour. Who had them, and which was the last, only for those that are shown.
+WITH found AS (
+    SELECT outcome, method, target, http_status, error_code, message, clients::text AS clients, requests::float8 AS n, first_at, last_at
+    FROM weir.error_day
+    WHERE %(client)s::text IS NULL AND at >= weir.edge(%(since)s, '24 hours') AND at < weir.end_edge(%(until)s, '24 hours')
         AND {_error_filter}
-        AND (%(like)s::text IS NULL OR message ILIKE %(like)s OR target ILIKE %(like)s)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    UNION ALL
+    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
+    FROM weir.error_hour
+    WHERE %(client)s::text IS NULL AND at >= date_bin('1 hour', %(since)s, timestamptz '1970-01-01 00:00:00+00')
+        AND at < least(weir.edge(%(since)s, '24 hours'), %(until)s) AND {_error_filter}
+    UNION ALL
+    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
+    FROM weir.error_hour
+    WHERE %(client)s::text IS NULL AND at >= greatest(weir.edge(%(since)s, '24 hours'), weir.end_edge(%(until)s, '24 hours'))
+        AND at < %(until)s AND {_error_filter}
+    UNION ALL
+    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
+    FROM weir.error_hour
+    WHERE client = %(client)s AND at >= date_bin('1 hour', %(since)s, timestamptz '1970-01-01 00:00:00+00')
+        AND at < %(until)s AND {_error_filter}
 ), grouped AS (
     SELECT outcome, method, target, http_status, error_code, message, sum(n)::bigint AS count,
-        min(first_at) AS first_at, max(last_at) AS last_at, array_agg(client) AS clients
-    FROM by_client GROUP BY 1, 2, 3, 4, 5, 6
+        min(first_at) AS first_at, max(last_at) AS last_at, array_agg(clients) AS clients
+    FROM found GROUP BY 1, 2, 3, 4, 5, 6
 ), placed AS (
     SELECT *, weir.layer_of(outcome, http_status, message) AS layer, weir.fault_of(outcome, http_status, error_code) AS fault
     FROM grouped
@@ -21,7 +34,8 @@ WITH by_client AS (
 )
 SELECT s.layer, s.fault, s.outcome, nullif(s.method, '') AS method, nullif(s.target, '') AS target,
     nullif(s.http_status, 0) AS http_status, nullif(s.error_code, 0) AS error_code, nullif(s.message, '') AS message,
-    s.count, ARRAY(SELECT c FROM unnest(s.clients) AS c WHERE c <> '' ORDER BY c) AS clients, s.first_at, s.last_at,
+    s.count, ARRAY(SELECT DISTINCT c FROM unnest(s.clients) AS l, unnest(l::text[]) AS c WHERE c <> '' ORDER BY c) AS clients,
+    s.first_at, s.last_at,
     (SELECT e.last_request_key FROM weir.error_hour e
     WHERE e.at = date_bin('1 hour', s.last_at, timestamptz '1970-01-01 00:00:00+00') AND e.outcome = s.outcome
         AND e.method = s.method AND e.target = s.target AND e.http_status = s.http_status

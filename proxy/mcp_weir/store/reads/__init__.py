@@ -11,7 +11,7 @@ from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.export import EXPORTED, export, running
 from mcp_weir.store.reads.health import coverage, health, services
 from mcp_weir.store.reads.ledger import ledger
-from mcp_weir.store.reads.overview import overview
+from mcp_weir.store.reads.overview import Around, around, overview
 from mcp_weir.store.reads.requests import REQUEST_SORTS, Followed, follow, request, requests
 from mcp_weir.store.reads.search import search
 from mcp_weir.store.reads.sessions import SESSION_SORTS, find_sessions, session, sessions
@@ -20,7 +20,8 @@ from mcp_weir.store.reads.tools import TOOL_SORTS, tool, tools
 from mcp_weir.store.reads.totals import series, totals
 
 __all__ = [
-    "EXPORTED", "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Followed", "Prices", "alerts", "clients", "cost",
+    "EXPORTED", "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Around", "Followed", "Prices", "alerts", "around",
+    "clients", "cost",
     "coverage", "era_series", "eras", "errors", "export", "find_sessions", "follow", "health", "ledger", "load_prices",
     "overview", "principals", "request", "requests", "running", "search", "series", "services", "session",
     "sessions", "streams", "tool", "tools", "totals",

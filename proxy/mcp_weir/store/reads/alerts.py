@@ -6,8 +6,7 @@ from typing import Any
 
 from mcp_weir.store.reads.health import health
 from mcp_weir.store.reads.queries import Conn, fetch, params
-from mcp_weir.store.reads.tools import tools
-from mcp_weir.store.shapes import HOUR, MINUTE, NO_FILTER, Alert, Filter, Thresholds, ToolSummary, Window
+from mcp_weir.store.shapes import HOUR, MINUTE, NO_FILTER, Alert, Filter, Thresholds, Window
 
 RECENT = timedelta(minutes=15)
 FEWEST = 20  # below so many requests, a rate or a percentile says nothing
@@ -25,7 +24,8 @@ async def alerts(
     found: list[Alert] = []
     for row in await fetch(conn, "alerts", values):
         found += _rates(row, thresholds, recent.since)
-    found += _slow(await tools(conn, recent, only, sort="-p95", sparks=0), thresholds, recent.since)
+    tools = params(recent, only, facet="tool", name=None, by_service=True, top=None)
+    found += _slow(await fetch(conn, "facet_names", tools), thresholds, recent.since)
     found += await _recording(conn, recent, only, now)
     return tuple(sorted(found, key=lambda alert: (alert.severity != "critical", alert.kind, alert.subject)))
 
@@ -45,13 +45,13 @@ def _rates(row: Mapping[str, Any], thresholds: Thresholds, since: datetime) -> I
                     says=f"{calls} calls in 15 minutes, {calls / usual:.1f} times the hour before")
 
 
-def _slow(found: tuple[ToolSummary, ...], thresholds: Thresholds, since: datetime) -> Iterator[Alert]:
+def _slow(found: list[dict[str, Any]], thresholds: Thresholds, since: datetime) -> Iterator[Alert]:
     for tool in found:
-        p95 = tool.totals.p95_ms
-        if p95 is not None and tool.totals.calls >= FEWEST and p95 > thresholds.slow_ms:
-            yield Alert(kind="slow_tool", severity="warning", service=tool.service, subject=tool.name, value=p95,
+        p95, calls = tool["p95_ms"], tool["calls"]
+        if p95 is not None and calls >= FEWEST and p95 > thresholds.slow_ms:
+            yield Alert(kind="slow_tool", severity="warning", service=tool["service"], subject=tool["name"], value=p95,
                         threshold=thresholds.slow_ms, since=since,
-                        says=f"p95 {p95:.0f} ms over {tool.totals.calls} calls in 15 minutes")
+                        says=f"p95 {p95:.0f} ms over {calls} calls in 15 minutes")
 
 
 async def _recording(conn: Conn, recent: Window, where: Filter, now: datetime) -> list[Alert]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from psycopg import sql
 
-from mcp_weir.store.lanes import Lanes, together
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
 from mcp_weir.store.reads.rows import request_row
@@ -72,33 +71,24 @@ async def tools(
     )
 
 
-async def tool(conn: Conn | Lanes, window: Window, name: str, where: Filter = NO_FILTER) -> ToolDetail | None:
+async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER) -> ToolDetail | None:
     """One tool; None where it was neither called in the window nor ever listed. Uses service, client."""
     where = dataclasses.replace(where, tool=name)
-    async with together(conn) as page:
-        found = page.start(lambda c: tools(c, window, where, limit=1))
-        points = page.start(lambda c: series(c, window, where))
-        failing = page.start(lambda c: errors(c, window, where, limit=20))
-        callers = page.start(lambda c: _shares(c, window, where, "client"))
-        beside = page.start(lambda c: _neighbours(c, window, where))
-        outcomes = page.start(lambda c: _outcomes(c, window, where))
-        previous = page.start(lambda c: totals(c, window.previous, where))
-        slowest = page.start(lambda c: _slowest(c, window, where))
-        versions = page.start(lambda c: _versions(c, window, where))
-    if not found.result():
+    found = await tools(conn, window, where, limit=1)
+    if not found:
         return None
-    before, after = beside.result()
+    before, after = await _neighbours(conn, window, where)
     return ToolDetail(
-        tool=found.result()[0],
-        previous=previous.result(),
-        series=points.result(),
-        outcomes=outcomes.result(),
-        errors=failing.result(),
-        slowest=slowest.result(),
-        callers=callers.result(),
+        tool=found[0],
+        previous=await totals(conn, window.previous, where),
+        series=await series(conn, window, where),
+        outcomes=await _outcomes(conn, window, where),
+        errors=await errors(conn, window, where, limit=20),
+        slowest=await _slowest(conn, window, where),
+        callers=await _shares(conn, window, where, "client"),
         before=before,
         after=after,
-        versions=versions.result(),
+        versions=await _versions(conn, window, where),
     )
 
 

@@ -1,11 +1,14 @@
 """Counts, percentiles and series of a window, from the narrowest rollup that can answer."""
 
+import bisect
 import dataclasses
+import itertools
 from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg import sql
 
-from mcp_weir.store.reads.queries import Conn, Parts, fetch, fetch_as, fragment, params
+from mcp_weir.store.reads.queries import Conn, Parts, composed, fetch, fetch_as, fragment, params
 from mcp_weir.store.shapes import DAY, HOUR, NO_FILTER, Filter, Point, Totals, Window, floor
 
 
@@ -28,13 +31,11 @@ async def series(conn: Conn, window: Window, where: Filter = NO_FILTER) -> tuple
     if facet is not None and grain != "minute":
         name, values = "facet_series", params(window, where, facet=facet[0], name=facet[1])
         parts: Parts = {"counts": sql.SQL(f"weir.facet_{grain}"), "latencies": sql.SQL(f"weir.latency_{grain}")}
-    elif _is_wide(where):
-        name, values = "series", params(window, where)
-        parts = {"table": _wide_table(grain), "filter": fragment("_rollup_filter")}
     else:
-        name, values = "series", params(window, where)
-        parts = {"table": sql.SQL(f"weir.total_{grain}"), "filter": fragment("_total_filter")}
-    found = {point.at: point for point in await fetch_as(conn, name, Point, values, parts)}
+        name, values, wide = "series", params(window, where), _is_wide(where)
+        table = {"table": sql.SQL(f"weir.{'rollup' if wide else 'total'}_{grain}")}
+        parts = {"source": composed("_series_wide" if wide else "_series_narrow", table)}
+    found = {row["at"]: _point(**row) for row in await fetch(conn, name, values, parts)}
     lost = {floor(row["at"], window.grain) for row in await fetch(conn, "lost", params(window, where))}
     return tuple(
         dataclasses.replace(found.get(at, Point(at=at)), recorded=at not in lost)
@@ -71,7 +72,15 @@ def steps(since: datetime, until: datetime, grain: timedelta) -> list[datetime]:
     return [first + n * grain for n in range(-((first - until) // grain))]
 
 
-def _wide_table(grain: str) -> sql.SQL:
-    return sql.SQL(
-        f"(SELECT *, (direction = 'client' AND method = 'tools/call') AS is_call FROM weir.rollup_{grain}) AS w"
-    )
+def _point(buckets: list[int] | None, counts: list[float] | None, **figures: Any) -> Point:
+    """A step with the percentiles of its histogram, whose buckets may stand in it several times."""
+    rising = sorted(zip(buckets or (), counts or (), strict=True))
+    upto = list(itertools.accumulate(count for _, count in rising))
+    p50, p95, p99 = (_middle(rising[bisect.bisect_left(upto, part * upto[-1])][0]) if rising else None
+                     for part in (0.50, 0.95, 0.99))
+    return Point(**figures, p50_ms=p50, p95_ms=p95, p99_ms=p99)
+
+
+def _middle(bucket: int) -> float:
+    """Milliseconds, as weir.bucket_ms has them."""
+    return 0.0 if bucket <= -128 else 2.0 ** ((bucket + 0.5) / 8)
