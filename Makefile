@@ -83,7 +83,9 @@ work: $(VENV)/.ready # counts the relay's work for a small call: calls, bytecode
 	$(RUN) -m pytest -q -m "slow or not slow" -rs tests/relay/test_work.py tests/relay/test_instructions.py
 
 .PHONY: browser
+AXE := 4.14.1
 browser: $(VENV)/.ready # every page in Chromium; renews the pictures in docs/images
 	$(INSTALL) -e '.[browser]'
 	command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y chromium; }
+	test -e .axe/package || { mkdir -p .axe && cd .axe && npm pack --silent axe-core@$(AXE) && tar xzf axe-core-*.tgz; } || echo "no npm: axe-core is not asked"
 	WEIR_PICTURES=docs/images $(RUN) -m pytest -q -m browser tests/browser

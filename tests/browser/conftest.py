@@ -67,6 +67,16 @@ class Eye:
             self.trouble.append(f"{self.page.url}: asks for {request.url}")
 
 
+def every_page(eye: Eye, query: str = "?window=24h") -> list[str]:
+    """Each entry of the navigation, and one session, request and tool reached by links."""
+    eye.look("/" + query)
+    paths = [path for path in (link.get_attribute("href") for link in eye.page.locator(".nav a").all()) if path]
+    for listing, pattern in (("/sessions", "/sessions/"), ("/requests", "/requests/"), ("/tools", "/tool?")):
+        eye.look(listing + query)
+        paths.append(eye.page.locator(f'main a[href^="{pattern}"]').first.get_attribute("href") or "")
+    return [*paths, "/search?q=a&window=24h", "/api"]
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator["sync_api.Browser"]:
     if not CHROMIUM:
@@ -153,10 +163,10 @@ def weir(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         def calls() -> int:
             try:
                 return int(running.get("/api/overview", running.admin_port)["data"]["overview"]["totals"]["calls"])
-            except urllib.error.HTTPError:  # the relay serves before the recorder has made its schema
+            except urllib.error.URLError:  # the relay serves before the recorder listens, and has made its schema
                 return -1
 
-        wait_until(lambda: calls() == 26)
+        wait_until(lambda: calls() == 26, 90)
         yield running
 
 

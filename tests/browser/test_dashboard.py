@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.browser.conftest import Eye, aside, dashboard, talk
+from tests.browser.conftest import Eye, aside, dashboard, every_page, talk
 from tests.dashboard.scenes import PAYLOADS
 
 from weir_process import Running
@@ -58,16 +58,6 @@ UNNAMED = """() => [
     .filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel)),
   ...[...document.querySelectorAll("svg")].filter((e) => e.ariaHidden !== "true" && !e.ariaLabel && e.role !== "img"),
 ].map((e) => e.outerHTML.slice(0, 120))"""
-
-
-def every_page(eye: Eye, query: str = "?window=24h") -> list[str]:
-    """Each entry of the navigation, and one session, request and tool reached by links."""
-    eye.look("/" + query)
-    paths = [path for path in (link.get_attribute("href") for link in eye.page.locator(".nav a").all()) if path]
-    for listing, pattern in (("/sessions", "/sessions/"), ("/requests", "/requests/"), ("/tools", "/tool?")):
-        eye.look(listing + query)
-        paths.append(eye.page.locator(f'main a[href^="{pattern}"]').first.get_attribute("href") or "")
-    return [*paths, "/search?q=a&window=24h", "/api"]
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)

@@ -1,12 +1,15 @@
 """Values as terminal text."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from mcp_weir.errors import UsageError
-from mcp_weir.reports import ask, text
-from mcp_weir.store.shapes import DAY, HOUR, MINUTE, Window
+from mcp_weir.reports import ask, tables, text
+from mcp_weir.store.shapes import DAY, HOUR, MINUTE, ToolSummary, Totals, Window
 
 NOW = datetime(2026, 11, 25, 12, 34, 56, 789, tzinfo=UTC)
 
@@ -48,3 +51,19 @@ def test_windows_are_whole_and_have_a_grain_that_suits() -> None:
     assert week.previous.until == week.since and week.previous.until - week.previous.since == week.until - week.since
     exact = ask.exactly("1h", None, NOW)
     assert exact.until - exact.since == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 220])
+def test_a_narrow_window_leaves_columns_out_and_never_cuts_a_figure(width: int) -> None:
+    rows = [ToolSummary(name="search_" * 9, service="s", totals=Totals(calls=1_234_567, p50_ms=123.0, p95_ms=4567.0),
+                        listed=True, context_tokens=180, spark=(1, 2, 3))]
+    out = io.StringIO()
+    Console(file=out, width=width, markup=False).print(tables.tools(rows, UTC))
+    said = out.getvalue()
+    head, row, *more = said.splitlines()
+    assert all(cell_len(line) <= width for line in said.splitlines())
+    assert "1,234,567" in row and "4.6 s" in row
+    assert [name for name in ("tool", "calls", "p95") if name not in head] == []
+    left = [name for name in ("errors", "p99", "tokens in", "last called") if name not in head]
+    assert ("wider window" in " ".join(more)) == bool(left)
+    assert all(name.split()[0] in " ".join(more) for name in left)

@@ -127,13 +127,13 @@ def _extent(view: SessionDetail) -> float:
 def _timeline_columns(total: float) -> list[Column]:
     return [
         Column("after", lambda i: span(i.offset_ms / 1000), right=True),
-        Column("what", _what),
-        Column("target", lambda i: i.request.target or "" if i.request else ""),
+        Column("what", _what, words=True),
+        Column("target", lambda i: i.request.target or "" if i.request else "", words=True),
         Column("outcome", lambda i: i.request.outcome if i.request else (i.stream.closed_by or "(open)"),
                style=lambda i: "red" if i.is_error else ""),
         Column("time", lambda i: ms(i.request.duration_ms if i.request else i.length_ms), right=True),
-        Column("bytes", lambda i: size(i.request.response_bytes if i.request else i.stream.bytes), right=True),
-        Column("", lambda i: bar(i.offset_ms, i.length_ms, total)),
+        Column("bytes", lambda i: size(i.request.response_bytes if i.request else i.stream.bytes), right=True, spare=2),
+        Column("waterfall", lambda i: bar(i.offset_ms, i.length_ms, total), spare=1),
     ]
 
 
