@@ -34,7 +34,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if path := config.getoption("--promises-json"):
         table.write_json(path)
     if path := config.getoption("--promises-markdown"):
-        path.write_text(table.document())
+        path.write_text(table.document(path.read_text() if path.exists() else "", _without_verdict(terminalreporter)))
+
+
+def _without_verdict(terminalreporter: pytest.TerminalReporter) -> list[str]:
+    """Tests that failed elsewhere than in the judge."""
+    reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    where = [(report, getattr(report.longrepr, "reprcrash", None)) for report in reports]
+    return [report.nodeid.rpartition("/")[2] for report, crash in where
+            if crash is None or not str(crash.path).endswith("table.py")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

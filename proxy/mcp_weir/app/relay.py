@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import resource
 import signal
 import socket
 import time
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 def run_relay(settings: Settings, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     follow_supervisor()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold in clear whatever was passing
     origin, path = check(settings)
     service = settings.service or urlsplit(origin).netloc
     keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)

@@ -68,9 +68,10 @@ async def tool_error(exchange: Exchange) -> bool:
 
 @tool
 async def rpc_error(exchange: Exchange) -> bool:
-    """A JSON-RPC error whose message repeats `text`, as careless servers do."""
+    """A JSON-RPC error whose message repeats `text`, as careless servers do, and whose data says `data`."""
     message = f"no such thing as {exchange.arguments['text']}"
-    await exchange.answer(_reply(exchange, error={"code": -32602, "message": message}))
+    error = {"code": -32602, "message": message, "data": {"more": exchange.arguments.get("data")}}
+    await exchange.answer(_reply(exchange, error=error))
     return True
 
 
@@ -84,14 +85,35 @@ async def say(exchange: Exchange) -> bool:
 
 @tool
 async def say_events(exchange: Exchange) -> bool:
-    """The text as a log message, as event id and as result of a stream."""
-    text = str(exchange.arguments["text"])
-    log = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": text}}
+    """A log message, an event id, a comment and a progress message; then the text as result of the stream."""
+    said = exchange.arguments
+    text = str(said["text"])
+    log = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": said["log"]}}
+    progress = {"jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": 1, "progress": 1, "message": said["progress"]}}
     await exchange.begin_stream()
-    await exchange.chunk(f"id: {text}\nevent: message\ndata: {json.dumps(log)}\n\n".encode())
+    await exchange.chunk(f"id: {said['event']}\nevent: message\ndata: {json.dumps(log)}\n\n".encode())
+    await exchange.chunk(f": {said['comment']}\n\nevent: message\ndata: {json.dumps(progress)}\n\n".encode())
     answer = _reply(exchange, result={"content": [{"type": "text", "text": text}]})
     await exchange.chunk(b"event: message\ndata: " + answer + b"\n\n")
     await exchange.chunk(b"")
+    return True
+
+
+@tool
+async def say_head(exchange: Exchange) -> bool:
+    """A result whose head holds what a server may say there: `fields`, a line each."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in exchange.arguments["fields"].items())
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{lines}Content-Length: {len(exchange.result)}\r\n\r\n"
+    exchange.writer.write(head.encode() + exchange.result)
+    await exchange.writer.drain()
+    return True
+
+
+@tool
+async def http_error(exchange: Exchange) -> bool:
+    """A 500 whose body says `text`, as frameworks print their tracebacks."""
+    await exchange.answer(f"Traceback: {exchange.arguments['text']}".encode(), "text/plain", "500 Oops")
     return True
 
 

@@ -1,5 +1,6 @@
 """A PostgreSQL of the laboratory's own, to be killed, frozen and restarted. Not the one the product embeds or owns."""
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -95,9 +97,17 @@ class Postgres:
             done = conn.execute(sql)
             return done.fetchall() if done.description else []
 
-    def dump(self, database: str) -> bytes:
+    def dump(self, database: str, *flags: str) -> bytes:
         """The whole database as plain SQL."""
-        return self._run("pg_dump", "-d", self.url(database))
+        return self._run("pg_dump", "-d", self.url(database), *flags)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Every file of the cluster as it lies on disk after a checkpoint: heap, indexes, TOAST, WAL, its log."""
+        self.execute("CHECKPOINT")
+        for path in [self._home / "log", *sorted(self._data.rglob("*"))]:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                if path.is_file():
+                    yield str(path.relative_to(self._home)), path.read_bytes()
 
     def close(self) -> None:
         """Stop and remove everything."""

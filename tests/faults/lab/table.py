@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import time
 from pathlib import Path
 
 ROWS: list["Row"] = []
@@ -47,6 +49,13 @@ class Row:
             return "did not bite"
         return "met" if all(goal.met for goal in self.goals) else "MISSED"
 
+    def why(self) -> str:
+        """What keeps it from being met."""
+        if not self.bit:
+            return "nothing was felt of " + ", ".join(name for name, count in self.bites.items() if not count)
+        return "; ".join(f"{goal.name} {_plain(goal.measured)}, goal {_plain(goal.bound)}" for goal in self.goals
+                         if not goal.met)
+
     def cells(self) -> tuple[str, ...]:
         """The row as text."""
         return (
@@ -89,9 +98,29 @@ benchmarks; P16 (hostile data in a browser) is tested with the dashboard.
 """
 
 
-def document() -> str:
-    """docs/promises.md."""
-    return _PREFACE + markdown()
+_BY_HAND = "<!-- what stands below is written by hand, and kept -->"
+_BEGAN = time.monotonic()  # this module is imported as the run begins
+
+
+def document(before: str, broken: list[str]) -> str:
+    """docs/promises.md, made anew but for what stands in it (`before`) by hand. `broken`: tests without a verdict."""
+    _, mark, kept = before.partition(_BY_HAND)
+    return f"{_PREFACE}{markdown()}\n{_about_the_run(broken)}\n{_BY_HAND}{kept if mark else chr(10)}"
+
+
+def _about_the_run(broken: list[str]) -> str:
+    load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
+    lines = [
+        f"{sum(row.verdict == 'met' for row in ROWS)} of {len(ROWS)} rows are met: one run of"
+        f" {(time.monotonic() - _BEGAN) / 60:.0f} minutes on {os.cpu_count()} cores (load average at its end: {load})."
+        " Where others had it meanwhile, a bound on time holds what a process of the judge's own was kept waiting.",
+    ]
+    missed = [row for row in _ordered() if row.verdict != "met"]
+    if broken:
+        lines += ["", "Ended without a verdict: " + ", ".join(broken) + "."]
+    if missed:
+        lines += ["", "Not met:", "", *(f"- {row.promise}, {row.fault}: {row.why()}." for row in missed)]
+    return "\n".join(lines) + "\n"
 
 
 def markdown() -> str:

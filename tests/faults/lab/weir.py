@@ -53,7 +53,8 @@ def running(
     **settings: object,
 ) -> Iterator[Weir]:
     """`mcp-weir up` before an upstream; settings go by WEIR_* variables, names with a dot to the environment as is."""
-    home.mkdir(parents=True, exist_ok=True)
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     port, admin, log = free_port(), free_port(), home / "weir.log"
     said = {
         "upstream": f"http://127.0.0.1:{upstream}/mcp", "listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}",
@@ -62,7 +63,8 @@ def running(
     environment = {f"WEIR_{name.upper()}": str(value) for name, value in said.items() if value is not None}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mcp_weir", command], stdout=file, stderr=file, env=_clean() | environment
+            [sys.executable, "-m", "mcp_weir", command], stdout=file, stderr=file, cwd=home, env=_clean() | environment
+            | {"TMPDIR": str(temporary)},
         )
     weir = Weir(process, port, admin, Path(str(said["data_dir"])), log)
     try:
