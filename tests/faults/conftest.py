@@ -97,7 +97,7 @@ async def _first_call(lab: Laboratory) -> None:
     ledger = Ledger({"first": Call("first", "first", 0.0)})
     await once(lab.weir.port, ledger.calls["first"])
     assert ledger.count("answered") == 1, ledger.troubles()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not await asyncio.to_thread(_recorded, lab.url):
         assert time.monotonic() < deadline, lab.weir.log.read_text()[-2000:]
         await asyncio.sleep(0.1)

@@ -22,10 +22,15 @@ from mcp_weir.relay.tls import asking, serving
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for localhost that signs itself, and its key."""
-    folder, key = tmp_path_factory.mktemp("tls"), ec.generate_private_key(ec.SECP256R1())
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    return certificate(tmp_path_factory.mktemp("tls"), names)
+
+
+def certificate(folder: Path, names: list[x509.GeneralName]) -> tuple[Path, Path]:
+    """One that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     cert = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
         .serial_number(1).not_valid_before(now - datetime.timedelta(days=1))
@@ -65,9 +70,27 @@ def test_tls_to_the_upstream_is_verified(upstream: Any, weir: Any, tools: Any, p
     assert weir(origin, upstream_tls=asking(pem[0], None, None)).ask(tools.get()).status == 200
     answer = weir(origin).ask(tools.get())
     assert answer.status == 502 and b"TLS with the upstream failed" in answer.body
-    wrong = weir(f"https://127.0.0.2:{server.port}", upstream_tls=asking(pem[0], None, None))
-    assert wrong.ask(tools.get()).status == 502, "a certificate for another name"
     assert len(server.requests) == 1
+
+
+def test_a_certificate_for_another_name_is_none(upstream: Any, weir: Any, tools: Any, tmp_path: Path) -> None:
+    """Though it is trusted; and the name asked for (SNI) is the origin's."""
+    elsewhere, asked = certificate(tmp_path, [x509.DNSName("elsewhere.test")]), []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*elsewhere)
+    context.sni_callback = lambda sock, name, own: asked.append(name)
+    server = upstream(wrap=lambda sock: context.wrap_socket(sock, server_side=True))
+    for host in ("localhost", "127.0.0.1"):
+        answer = weir(f"https://{host}:{server.port}", upstream_tls=asking(elsewhere[0], None, None)).ask(tools.get())
+        assert answer.status == 502 and b"TLS with the upstream failed" in answer.body
+    assert asked == ["localhost", None] and server.requests == []
+
+
+def test_old_tls_is_spoken_with_nobody_and_everybody_is_verified(pem: tuple[Path, Path]) -> None:
+    for context in (serving(*pem), asking(pem[0], None, None), asking(None, *pem)):
+        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    for context in (asking(pem[0], None, None), asking(None, *pem)):
+        assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
 
 
 def test_our_certificate_is_shown_to_the_upstream(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 
 from faults.lab import misbehave  # noqa: F401  its tools
 from faults.lab.http import CutShort
@@ -20,6 +21,10 @@ SECRETS = frozenset({"an inner password", "a bearer in a text", "a password in a
                      "Set-Cookie", "a session id given", "WWW-Authenticate"})
 
 
+_WORD = re.compile(rb"canary\d{3}[0-9a-f]{12}")
+_HEX = re.compile(b"canary".hex().encode() + rb"(?:3\d){3}(?:3\d|6[1-6]){12}")
+
+
 class Canaries:
     """Strings that occur nowhere else, each with the place where it was put."""
 
@@ -32,9 +37,10 @@ class Canaries:
         return word
 
     def hits(self, where: str, data: bytes) -> list[str]:
-        """Places of those that the data holds, plainly or as text that bytea would show."""
-        return [f"{place} in {where}" for word, place in self.places.items()
-                if word.encode() in data or word.encode().hex().encode() in data]
+        """Places of those that the data holds, plainly or as text that bytea would show. One pass over the data."""
+        found = {match[0].decode() for match in _WORD.finditer(data)}
+        found |= {bytes.fromhex(match[0].decode()).decode() for match in _HEX.finditer(data)}
+        return [f"{self.places[word]} in {where}" for word in sorted(found & self.places.keys())]
 
 
 def call(name: str, call_id: object, **arguments: object) -> bytes:

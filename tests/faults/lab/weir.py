@@ -13,7 +13,7 @@ from pathlib import Path
 from faults.lab import processes
 from weir_process import free_port
 
-_START_S = 30.0
+_START_S = 60.0
 
 
 class Weir:
