@@ -1,13 +1,16 @@
 """Health says what is wrong; a database that is away is said in a person's words and comes back by itself."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from tests.admin.admin_server import serving
 
+from mcp_weir.admin import health
 from mcp_weir.app import admin
 from mcp_weir.config import Settings
 from mcp_weir.recorder.drain import State
@@ -123,3 +126,31 @@ async def test_terminated_connections_are_replaced_unseen(database_url: str) -> 
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 ).fetchone()
                 assert ended is not None and ended[0] >= 1
+
+
+async def test_a_probe_that_cannot_even_be_cancelled_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a query to a frozen database: cancelled, it waits ten seconds more for the server's word."""
+    monkeypatch.setattr(health, "_DEADLINE_S", 0.2)
+    begun, thaw = 0, asyncio.Event()
+
+    async def frozen() -> str | None:
+        nonlocal begun
+        begun += 1
+        while not thaw.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await thaw.wait()
+        return None
+
+    async def well() -> str | None:
+        return None
+
+    ready = health.readyz({"database": frozen, "upstream": well})
+    request = make_mocked_request("GET", "/readyz")
+    for _ in range(3):
+        answer = await asyncio.wait_for(ready(request), 5)
+        assert answer.status == 503 and b"no answer within 0.2 s" in (answer.body or b"")
+    assert begun == 1
+    thaw.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (await ready(request)).status == 200
