@@ -43,4 +43,5 @@ def test_of_our_own_mistakes_the_place_is_said_and_not_the_text(error: Exception
 
 
 def test_an_operating_system_says_what_went_wrong() -> None:
-    assert said_of(OSError(28, "No space left on device", "/somewhere")) == "OSError: No space left on device"
+    said = said_of(OSError(28, "No space left on device", "/somewhere"))
+    assert said == "OSError: No space left on device (/somewhere)"

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import structlog
 import uvloop
 
 from mcp_weir.app.checks import check
 from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.reading import reading
+from mcp_weir.app.telling import Spool, Telling
 from mcp_weir.config import Settings
 from mcp_weir.errors import SpoolError
 from mcp_weir.keys import Keys, load_or_create
@@ -27,9 +27,6 @@ from mcp_weir.relay.tls import asking, serving
 from mcp_weir.spool.late import LateWriter
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.reading import Reading
-
-Spool = SpoolWriter | LateWriter
-log = structlog.get_logger()
 
 
 def run_relay(settings: Settings, sock: socket.socket) -> None:
@@ -60,7 +57,6 @@ def _open_spool(make: Callable[[], SpoolWriter]) -> Spool:
     try:
         return make()
     except SpoolError as error:
-        log.error("spool.not_there", error=str(error), hint="traffic is forwarded and not recorded; tried again")
         return LateWriter(make, error)
 
 
@@ -92,15 +88,10 @@ async def _serve(relay: Relay, sock: socket.socket, writer: Spool) -> None:
     await relay.start(sock)
     _calm_the_collector()
     say_ready()
-    refused, late = 0, isinstance(writer, LateWriter)
+    telling = Telling(relay.stats, writer)
     while not stop.is_set():
         writer.heartbeat(time.time_ns() // 1000)
-        if late and isinstance(writer, LateWriter) and writer.trouble is None:
-            late = False
-            log.info("spool.there", hint="what passed before is counted as dropped; traffic is recorded from now on")
-        if writer.sync_failures > refused:
-            refused = writer.sync_failures
-            log.error("spool.sync_failed", times=refused, hint="the disk did not keep what was written; look at it")
+        telling.look()
         try:
             await asyncio.wait_for(stop.wait(), 1)
         except TimeoutError:

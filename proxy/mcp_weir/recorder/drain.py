@@ -79,6 +79,8 @@ class Recorder:
         migrate.migrate(conn)
         sink = PostgresSink(conn, keep_rows=any(sink.wants_rows for sink in self._sinks))
         intake = Intake(conn, sink, self._root, self._idle_window, frozenset(self._condemned))
+        if self.state.last_error is not None:
+            log.info("recorder.connected", spooled_bytes=self.state.lag_bytes, hint="goes on with what is spooled")
         self._say(connected=True, last_error=None, schema_problem=None)
         ends = float("inf")
         while True:

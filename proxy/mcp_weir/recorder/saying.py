@@ -27,7 +27,7 @@ def said_of(error: BaseException) -> str:
         case psycopg.OperationalError():  # libpq's own words, of the connection
             text = str(error)
         case OSError():
-            text = error.strerror or ""
+            text = f"{error.strerror or ''}{f' ({error.filename})' if error.filename else ''}"
         case _:
             text = where(error)
     first = (text.strip().splitlines() or [""])[0]

@@ -18,8 +18,7 @@ class LateWriter:
 
     def __init__(self, make: Callable[[], SpoolWriter], trouble: SpoolError) -> None:
         self._make = make
-        self.trouble: SpoolError | None = trouble
-        self._reason = _reason(trouble)
+        self._trouble, self._reason = str(trouble), _reason(trouble)
         self._writer: SpoolWriter | None = None
         self._missed: Counter[tuple[int, str | None]] = Counter()  # by minute and reason; None: seen
         self._begun: set[int] = set()  # exchanges of which a line was lost and that have not ended
@@ -28,6 +27,11 @@ class LateWriter:
     def sync_failures(self) -> int:
         """As a writer's."""
         return 0 if self._writer is None else self._writer.sync_failures
+
+    @property
+    def trouble(self) -> str | None:
+        """As a writer's; why there is none."""
+        return self._trouble if self._writer is None else self._writer.trouble
 
     def seen(self, minute: int) -> None:
         """As a writer's."""
@@ -71,10 +75,9 @@ class LateWriter:
             try:
                 self._writer = self._make()
             except SpoolError as error:
-                self.trouble, self._reason = error, _reason(error)
+                self._trouble, self._reason = str(error), _reason(error)
                 return
             self._tell(self._writer)
-            self.trouble = None
         self._writer.heartbeat(wall_us, next_exchange)
 
     def close(self) -> None:

@@ -27,6 +27,10 @@ DROPPED = "dropped"  # the flag of a marker: this exchange was lost, and is coun
 _SMALL = 256 * 1024  # a segment below this is not worth rotating for its age
 _MARKERS_MAX = 10_000
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TROUBLES = {
+    "disk_full": "less of the disk is free than --keep-free asks for; make room",
+    "spool_full": "the spool holds --spool-max; is the database away?",
+}
 
 
 class SpoolWriter:
@@ -76,6 +80,13 @@ class SpoolWriter:
     def sync_failures(self) -> int:
         """How often the disk refused to keep what was written."""
         return self._sync.failures
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be recorded just now; None where all is well."""
+        if self._budget.blocked is not None:
+            return _TROUBLES[self._budget.blocked]
+        return "the disk refuses what is written; look at it" if self._torn else None
 
     def seen(self, minute: int) -> None:
         """Count an exchange on an MCP path at its opening (Unix minute)."""
