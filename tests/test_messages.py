@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from spooling import writer_at
 from weir_process import free_port, query, start_weir, wait_until
 
 NOBODY = f"http://127.0.0.1:{free_port()}/mcp"
@@ -17,7 +18,7 @@ NOBODY = f"http://127.0.0.1:{free_port()}/mcp"
 def weir(folder: Path, *words: str) -> tuple[int, str]:
     """Run a command that ends by itself; (exit code, what it said on stderr)."""
     command = [sys.executable, "-m", "mcp_weir", *words, "--data-dir", str(folder / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=folder)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip()
 
@@ -45,7 +46,7 @@ def test_what_cannot_start_says_one_line(words: tuple[str, ...], says: str, data
     said = [word.format(port=port, admin=admin) for word in words]
     command = [sys.executable, "-m", "mcp_weir", "up", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}",
                "--data-dir", str(tmp_path / "data"), "--database-url", database_url, *said]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == "", done
     assert says in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "s3cret" not in done.stderr
@@ -113,3 +114,14 @@ def test_a_role_that_may_not_make_the_schema_is_told_what_it_lacks(postgres_url:
 def test_a_command_that_is_none_is_named_with_its_neighbour(tmp_path: Path) -> None:
     code, said = weir(tmp_path, "sesions")
     assert code == 2 and "did you mean 'sessions'?" in said
+
+
+def test_without_a_database_the_status_still_says_what_waits_on_disk(tmp_path: Path) -> None:
+    writer = writer_at(tmp_path / "data" / "spool")
+    command = [sys.executable, "-m", "mcp_weir", "status", "--data-dir", str(tmp_path / "data"), "--database-url",
+               "postgresql://u:hush@127.0.0.1:1/x"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    writer.close()
+    assert done.returncode == 1 and "hush" not in done.stdout + done.stderr
+    assert "1 segments" in done.stdout and "until the database answers" in done.stdout
+    assert done.stderr.startswith("mcp-weir: cannot reach the database") and len(done.stderr.splitlines()) == 1

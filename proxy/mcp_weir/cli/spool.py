@@ -34,7 +34,7 @@ def spool_status(settings: Settings, as_json: bool) -> None:
             "instance": segment.header.instance, "segments": 0, "bytes": 0,
         })
         entry["segments"] += 1
-        entry["bytes"] += segment.path.stat().st_size
+        entry["bytes"] += segment.size()
     for stream, entry in streams.items():
         counts = counters.read_counts(root / str(stream)).values()
         entry["alive"] = reader.stream_is_live(root, stream)

@@ -65,8 +65,14 @@ def status(asked: Asked, **said: Any) -> None:
     async def look(conn: Any) -> Any:
         return await reads.health(conn, window, where), await reads.alerts(conn, _thresholds(asked.settings), where)
 
-    with database(asked.settings) as url:
-        health, alerts = connect.read(url, look)
+    try:
+        with database(asked.settings) as url:
+            health, alerts = connect.read(url, look)
+    except StoreError:  # what waits on disk can be told all the same: it is what somebody wants to know then
+        spool = _spool(asked.settings)
+        if spool["segments"] and not asked.as_json:
+            click.echo(f"{screens.spooled(spool)}: traffic is recorded there until the database answers")
+        raise
     spool, otel, where_is = _spool(asked.settings), _otel(asked.settings), mask(url)
     if asked.as_json:
         click.echo(json.dumps({"ok": not alerts, "database": where_is, "health": to_json(health),
@@ -81,7 +87,7 @@ def _spool(settings: Settings) -> dict[str, Any]:
 
     root = settings.data_dir / "spool"
     segments = reader.scan(root) if root.is_dir() else []
-    return {"path": str(root), "segments": len(segments), "bytes": sum(s.path.stat().st_size for s in segments)}
+    return {"path": str(root), "segments": len(segments), "bytes": sum(s.size() for s in segments)}
 
 
 def _otel(settings: Settings) -> dict[str, Any] | None:

@@ -84,14 +84,18 @@ def status(health: Health, alerts: tuple[Alert, ...], spool: Mapping[str, object
     lines = [Text(f"database: {inert(where)} (schema version {health.schema_version})"), recording(health, zone)]
     lines += [Text(inert(f"gap: {clock(gap.since, zone)} to {clock(gap.until, zone)} {gap.service} {gap.instance}:"
                          f" {gap.lost} lost"), style="red") for gap in health.gaps[:10]]
-    on_disk = size(float(str(spool["bytes"])))
-    lines.append(Text(f"spool: {spool['segments']} segments, {on_disk} in {inert(spool['path'])}"))
+    lines.append(Text(spooled(spool)))
     if otel is not None:
         lines.append(Text(f"otel: {otel.get('spans')} spans sent, {otel.get('dropped')} dropped,"
                           f" {otel.get('exports_failed')} exports not taken",
                           style="red" if otel.get("failing") else ""))
     lines += [alert_line(alert) for alert in alerts] or [Text("no alerts", style="green")]
     return Group(*lines)
+
+
+def spooled(spool: Mapping[str, object]) -> str:
+    """What waits on disk, in a line."""
+    return f"spool: {spool['segments']} segments, {size(float(str(spool['bytes'])))} in {inert(spool['path'])}"
 
 
 def session(view: SessionDetail, zone: tzinfo | None) -> RenderableType:
