@@ -65,6 +65,15 @@ def test_discover_begins_a_conversation() -> None:
     assert len(set(sessions(*said))) > 1
 
 
+def test_where_all_began_by_saying_so_what_says_nothing_goes_on_with_the_only_one() -> None:
+    hello = asked('"x"', 0, method="server/discover", connection=1)
+    later = [asked('"y"', 9, connection=2), asked('"z"', 30, connection=3)]
+    assert sessions(hello, *later) == [0, 0, 0]
+    assert len(set(sessions(asked('"x"', 0, connection=1), *later))) == 3  # who began so may begin so again
+    other = asked('"o"', 1, method="server/discover", connection=4)
+    assert sessions(hello, other, *later)[2] == 2  # of two either could have sent it
+
+
 def test_a_pause_longer_than_the_window_ends_one() -> None:
     window = WINDOW_US / US
     assert sessions(asked(0, 0), asked(1, window - 1), asked(2, 2 * window + 1)) == [0, 0, 1]

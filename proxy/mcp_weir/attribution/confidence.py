@@ -8,7 +8,7 @@ _MEASURED = {  # share of a session's requests that belong with a given one of t
     ("principal", "single"): 1.0,
     ("principal", "connection"): 1.0,
     ("principal", "counter"): 0.98,
-    ("principal", "alone"): 0.98,
+    ("principal", "alone"): 0.99,
     ("principal", "gap"): 0.85,
     ("principal", "choice"): 0.69,
     ("client", "single"): 1.0,

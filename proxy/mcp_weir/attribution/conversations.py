@@ -119,6 +119,7 @@ class Lane(msgspec.Struct, array_like=True):
     connections: int = 0  # seen
     kept_us: int = -1  # the longest pause after which a connection was used again: so long it keeps them
     shared: bool = False  # one pool of connections served several conversations at once
+    announced: bool = False  # all that it began said so
 
 
 class Scope(msgspec.Struct, array_like=True):

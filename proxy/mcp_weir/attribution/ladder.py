@@ -136,9 +136,9 @@ class Ladder:
     def _uncounted(self, asked: Asked, lane: Lane) -> Found:
         """Ids that say nothing: by how the client keeps its connections, and never where several would do."""
         rest = [c for c in self._alive(self._index.by_lane.get(asked.lane, ()), asked) if c.style is None]
-        if asked.connection is not None and lane.connections < _UNKEPT and lane.kept_us < 0:
+        if asked.connection is not None and lane.connections < _UNKEPT and lane.kept_us < 0 and not lane.announced:
             return _NONE  # too little is known of how it keeps its connections
-        if asked.connection is not None and lane.kept_us >= 0:
+        if asked.connection is not None and (lane.kept_us >= 0 or lane.announced):
             rest = [c for c in rest if not self._has_a_better_way(c, asked, lane)]
             together = [c for c in rest if asked.at_us - c.last_us <= BURST_US]
             rest = together if len(together) == 1 else rest
@@ -151,6 +151,7 @@ class Ladder:
 
     def _begin(self, asked: Asked, number: Number, lane: Lane) -> Conversation:
         style, n = number or (None, 0)
+        lane.announced = lane.announced and asked.begins
         begun = Conversation(
             key=uuid.uuid5(_NAMESPACE, str(asked.key)), lane=asked.lane, known=asked.known, who=asked.who,
             started_us=asked.at_us, last_us=asked.at_us, style=style, next=n,
@@ -189,7 +190,7 @@ class Ladder:
     def _lane(self, asked: Asked) -> Lane:
         lane = self.scope.lanes.get(asked.lane)
         if lane is None or asked.at_us - lane.last_us > self._window_us:
-            lane = self.scope.lanes[asked.lane] = Lane(last_us=asked.at_us)
+            lane = self.scope.lanes[asked.lane] = Lane(last_us=asked.at_us, announced=True)
         return lane
 
     def _live(self, c: Conversation, asked: Asked) -> bool:
