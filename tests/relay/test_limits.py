@@ -33,6 +33,25 @@ def test_a_slow_head_is_408_and_a_slow_body_is_not(upstream: Any, weir: Any, too
     assert body.response().status == 200
 
 
+def test_a_sweep_that_fails_is_counted_and_is_not_the_last(
+    upstream: Any, weir: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = weir(upstream(), head_timeout=0.3)
+    real, failures = through.relay._exchanges.sweep, iter([ValueError("ours")])
+
+    def sweep(now_us: int) -> None:
+        for failure in failures:
+            raise failure
+        real(now_us)
+
+    monkeypatch.setattr(through.relay._exchanges, "sweep", sweep)
+    tools.eventually(lambda: through.relay.stats().observer_errors == 1)
+    slow = through.connect()
+    slow.send(b"POST /mcp HT")
+    assert slow.response().status == 408
+    through.relay._recording.errors = 0  # what every test asks for in the end
+
+
 def test_a_stream_and_an_idle_connection_outlive_the_head_timeout(upstream: Any, weir: Any, tools: Any) -> None:
     def stream(peer: Any, request: Any) -> None:
         if b"stream" not in request.start:

@@ -47,7 +47,7 @@ class Relay:
         self._gate = Gate(self._exchanges, self._settings.max_connections)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._gate, sock=sock, backlog=_BACKLOG, **self._tls())
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._begin_sweeping()
 
     async def drain(self) -> None:
         """Stop accepting; requests finish, streams that owe no answer end between two events; then whatever is left.
@@ -88,6 +88,16 @@ class Relay:
         if self._settings.tls is None:
             return {}
         return {"ssl": self._settings.tls, "ssl_handshake_timeout": self._settings.head_timeout}
+
+    def _begin_sweeping(self) -> None:
+        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweeper.add_done_callback(self._swept)
+
+    def _swept(self, sweeper: asyncio.Task[None]) -> None:
+        """A sweep that failed over one connection is counted, and goes on for all others: timeouts hang on it."""
+        if not sweeper.cancelled() and sweeper.exception() is not None:
+            self._recording.errors += 1
+            self._begin_sweeping()
 
     async def _sweep(self) -> None:
         for beat in itertools.count():
