@@ -147,6 +147,24 @@ def test_sighup_reads_the_settings_again_and_keeps_them_where_they_cannot_be_rea
         assert weir.child.wait(40) == 0
 
 
+def test_settings_that_no_worker_starts_with_are_given_up(upstream: str, database_url: str, tmp_path: Path) -> None:
+    """They can be read, and a certificate is missing: a worker that dies afterwards must come back as it was."""
+    file = tmp_path / "weir.toml"
+    file.write_text("")
+    with start_weir(upstream, tmp_path, database_url, "--config", str(file)) as weir:
+        assert weir.log is not None and call(weir.port, 1) == 200
+        log = weir.log
+        file.write_text('tls-cert = "none.pem"\ntls-key = "none.pem"\n')
+        weir.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: "supervisor.hand_over_failed" in log.read_text(), 60)
+        os.kill(children(weir.child.pid)["relay"], signal.SIGKILL)
+        wait_until(lambda: call(weir.port, 2) == 200, 60)
+        file.write_text('otel-endpoint = "localhost"\n')
+        weir.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: "supervisor.settings_refused" in log.read_text(), 60)
+        assert call(weir.port, 3) == 200
+
+
 def test_a_flag_overrules_a_variable_in_the_children_too(upstream: str, database_url: str, tmp_path: Path) -> None:
     """`--capture off` beside WEIR_CAPTURE=full: off is the default, and what a default says must not go unsaid."""
     variables = {"WEIR_CAPTURE": "full", "WEIR_KEEP_SESSION_IDS": "true"}

@@ -90,8 +90,9 @@ class Supervisor:
                 self._stop.set()
         if self._hand_over.is_set():
             self._hand_over.clear()
-            if self._read_settings():
-                self._replace_workers()
+            before = self._settings
+            if self._read_settings() and not self._replace_workers():
+                self._settings = before  # what no worker starts with is no use to one that has to be started again
         for child, until in list(self._retired):
             if time.monotonic() > until:
                 child.kill()
@@ -130,19 +131,21 @@ class Supervisor:
             self._recorder.terminate()  # started again at once; its port stays open here
         return True
 
-    def _replace_workers(self) -> None:
-        """One after the other: a new worker serves, then the old one drains."""
+    def _replace_workers(self) -> bool:
+        """One after the other: a new worker serves, then the old one drains. False where one does not come to serve."""
         for at, old in enumerate(self._relays):
             new = old.successor()
             new.start(self._environment())
             if not new.wait_ready(_READY_WITHIN_S, self._stop):
-                log.error("supervisor.hand_over_failed", child=new.name, hint="the old worker goes on")
+                if not self._stop.is_set():
+                    log.error("supervisor.hand_over_failed", child=new.name, hint="the old worker goes on as it was")
                 new.kill()
-                return
+                return False
             self._relays[at] = new
             old.terminate()
             self._retired.append((old, time.monotonic() + self._settings.drain_timeout))
             log.info("supervisor.handed_over", child=new.name)
+        return True
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + self._settings.drain_timeout

@@ -33,6 +33,7 @@ def up(settings: Settings) -> None:
     def again() -> Settings:
         found: Settings = load_again()
         checks.check(found)
+        check_otel(found)
         return found
 
     supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url, again)
