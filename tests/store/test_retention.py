@@ -76,7 +76,7 @@ def test_a_day_that_began_in_the_default_partition_moves_out(database_url: str, 
 
 def test_a_day_that_a_clock_ahead_left_in_the_default_partition_gets_its_own(database_url: str, tmp_path: Path) -> None:
     record_days(database_url, tmp_path, [0])
-    day = datetime.now(UTC).date() - timedelta(days=3)
+    day = datetime.now(UTC) - timedelta(days=3)  # a date alone would begin by the clock on the wall: TZ=Asia/Kathmandu
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("INSERT INTO weir.derived_requests VALUES (gen_random_uuid(), %s, gen_random_uuid())", (day,))
         conn.execute("SELECT weir.ensure_derived_partition(%s)", (day,))
