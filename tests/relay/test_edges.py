@@ -128,6 +128,10 @@ def test_proxies_of_the_environment_are_not_asked(
         ("10.0.0.1", [(b"X-Forwarded-For", b"6.6.6.6, 1.2.3.4, 10.0.0.2")], "1.2.3.4", True),
         ("10.0.0.1", [(b"X-Forwarded-For", b"6.6.6.6"), (b"x-forwarded-for", b"1.2.3.4")], "1.2.3.4", True),
         ("10.0.0.1", [(b"X-Forwarded-For", b"evil, 10.0.0.2")], "10.0.0.2", True),
+        ("10.0.0.1", [(b"X-Forwarded-For", b"6.6.6.6, evil, 10.0.0.2")], "10.0.0.2", True),
+        ("10.0.0.1", [(b"X-Forwarded-For", b"6.6.6.6, unknown")], "10.0.0.1", True),
+        ("10.0.0.1", [(b"Forwarded", b"for=6.6.6.6, for=_hidden, for=10.0.0.3")], "10.0.0.3", True),
+        ("10.0.0.1", [(b"Forwarded", b"for=6.6.6.6, proto=https")], "10.0.0.1", True),
         ("10.0.0.1", [(b"X-Forwarded-For", b"1.2.3.4:99")], "1.2.3.4", True),
         ("10.0.0.1", [(b"X-Forwarded-For", b"2001:db8::1")], "2001:db8::1", True),
         ("10.0.0.1", [(b"Forwarded", b"for=1.2.3.4;proto=https;by=x")], "1.2.3.4", True),
@@ -169,6 +173,7 @@ def test_forwarded_is_added_only_where_asked(upstream: Any, weir: Any, tools: An
     assert server.requests[0].get(b"forwarded") is None
     said = [value for name, value in server.requests[1].fields if name.lower() == b"forwarded"]
     assert said == [b"for=192.0.2.1", b'for=127.0.0.1;proto=http;host="weir"']
+    assert element(None, b'h"\\x', False) == b'for=unknown;proto=http;host="h\\"\\\\x"'
     assert element("2001:db8::1", None, True) == b'for="[2001:db8::1]";proto=https'
 
 
