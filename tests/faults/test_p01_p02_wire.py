@@ -11,7 +11,7 @@ from relay import smuggling
 from relay import test_transparency as transparency
 from relay.conftest import Peer, Upstream, fixed
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def _seen(port: int, server: Upstream, request: bytes) -> tuple:

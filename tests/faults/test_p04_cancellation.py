@@ -13,7 +13,7 @@ from faults.lab.machine import unrest
 from faults.lab.records import query
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 COUNT, TOLD_S = 200, 1.0
 
 

@@ -11,7 +11,7 @@ from faults.lab.records import about, compare, drained, query
 from faults.lab.table import at_most, judge
 from faults.lab.toxic import ToxicProxy
 
-pytestmark = [pytest.mark.faults, pytest.mark.full, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.full, pytest.mark.timeout(600)]
 COUNT, OTHERS_RATE, ADDED_MS = 100, 50, 100.0
 
 

@@ -10,7 +10,7 @@ from faults.lab.load import Call, Connection, Ledger, perform
 from faults.lab.records import about, compare, drained
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 COUNT = 500
 
 

@@ -10,7 +10,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.machine import unrest
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RATE, LASTS, ADDED_MS = 200, 3.0, 2.0
 ROUNDS = 3  # where something else took the machine in one of the two moments, they are measured again
 BITES = {"frozen": "processes stopped", "dead": "processes killed", "disk full": "bytes filled"}

@@ -8,10 +8,11 @@ import pytest
 
 from faults.lab.http import CutShort
 from faults.lab.load import Connection, Ledger, request, steady
+from faults.lab.machine import unrest
 from faults.lab.records import about, compare, drained
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RATE = 500
 WITHIN = 20.0
 
@@ -90,7 +91,8 @@ async def _outage(lab, fault: Callable[..., Awaitable[dict[str, float]]], outage
     load = asyncio.create_task(steady(lab.weir.port, RATE, outage + 6, ledger=ledger))
     await asyncio.sleep(1)
     bites = await fault(lab, outage)
-    took = await drained(lab.url, ledger, within=120)
+    with unrest() as others:
+        took = await drained(lab.url, ledger, within=120)
     await load
     await drained(lab.url, ledger, within=10)
     await asyncio.sleep(1)  # a duplicate may still come
@@ -99,7 +101,7 @@ async def _outage(lab, fault: Callable[..., Awaitable[dict[str, float]]], outage
         "P7", f"{(fault.__doc__ or '').rstrip('.')}; {outage:.0f} s at {RATE} req/s",
         at_most("missing", len(found.missing), 0), at_most("duplicates", len(found.duplicates), 0),
         at_most("failed requests", len(ledger.calls) - ledger.count("answered"), 0),
-        at_most("drained s", took, WITHIN),
+        at_most("drained s", took, WITHIN * others.slower),
         bites=bites | {"calls": len(ledger.calls)},
         about=f"{ledger.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
     )

@@ -12,7 +12,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.records import about, compare, drained, settled_coverage
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.full, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.full, pytest.mark.timeout(600)]
 LASTS, RATE = 30.0, 200
 
 
@@ -72,7 +72,7 @@ async def test_everything_at_once(laboratory, seed: int) -> None:
             await asyncio.sleep(lots.dice.uniform(0.2, 1))
         lab.wire.toxics.cut_commits = 0
         await loads
-        await drained(lab.url, fast, slow, within=40)
+        await drained(lab.url, fast, slow)
         total = await settled_coverage(lab.url)
         found = compare(lab.url, fast, slow)
         judge(

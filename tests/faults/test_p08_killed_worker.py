@@ -12,7 +12,7 @@ from faults.lab.load import Call, Ledger, once, steady
 from faults.lab.records import about, compare, drained, query, settled_coverage
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 WORKERS = 4  # the supervisor waits longer after each death of a worker; four take turns
 RATE = 300
 STEADY_S = 1.5  # an exchange that has run for so long must have been opened in the spool (0.1 s, on a free machine)

@@ -15,7 +15,7 @@ from faults.lab.records import about, compare, drained
 from faults.lab.table import Goal, at_least, at_most, judge
 from faults.lab.weir import running
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RATE, LASTS, WITHIN_MS = 200, 5.0, 20.0
 
 
@@ -80,7 +80,7 @@ async def test_a_power_cut(laboratory, tmp_path: Path, monkeypatch: pytest.Monke
         lost = power.cut(disk, lab.weir.data, tmp_path / "after")
         lab.wire.toxics.blackhole = False
         with running(lab.upstream.port, lab.url, tmp_path / "again", data=tmp_path / "after") as again:
-            await drained(lab.url, ledger, within=20 if durability == "power" else 5)
+            await drained(lab.url, ledger, within=90 if durability == "power" else 5)
             found = compare(lab.url, ledger)
             judge(
                 "P8", f"power cut under {RATE} req/s, --durability {durability}",

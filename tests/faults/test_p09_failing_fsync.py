@@ -11,7 +11,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.records import about, compare, drained, query, settled_coverage
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 SOURCE = Path(__file__).parent / "lab" / "failing_fsync.c"
 
 

@@ -10,7 +10,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.records import about, compare, drained, query, settled_coverage
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RATE = 400
 
 

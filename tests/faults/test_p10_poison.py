@@ -16,7 +16,7 @@ from faults.lab.records import query, settled_coverage
 from faults.lab.table import at_least, at_most, judge
 from faults.lab.weir import Weir, running
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 NEIGHBOUR = b'{"jsonrpc":"2.0","id":"neighbour-%d","method":"tools/call","params":{"name":"neighbour","arguments":{}}}'
 
 

@@ -17,7 +17,7 @@ from faults.lab.records import about, compare, drained
 from faults.lab.table import Goal, at_least, at_most, judge
 from faults.lab.weir import running
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RSS_MB, OTHERS_MS, OTHERS_RATE = 400.0, 100.0, 50
 EVENT = 16384  # bytes of an event of an endless stream
 STILL_S = 3  # so long nothing moves: on a busy machine a second may pass though much is still on its way

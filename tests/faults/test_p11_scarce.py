@@ -12,7 +12,7 @@ from faults.lab.load import Connection, Ledger, request, steady
 from faults.lab.records import about, compare, drained, query, settled_coverage
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 RATE, MIB = 200, 1 << 20
 
 
@@ -67,7 +67,7 @@ async def test_a_relay_under_a_memory_cap(laboratory) -> None:
         for hog in hogs:
             hog.abort()
         after = await steady(lab.weir.port, RATE, 3, ledger=Ledger(), prefix="after")
-        await drained(lab.url, ledger, after, within=30)
+        await drained(lab.url, ledger, after)
         found = compare(lab.url, ledger, after)
         said = lab.weir.log.read_bytes()
         bit = lab.weir.restarts() + said.count(b"MemoryError")
@@ -108,7 +108,7 @@ async def test_a_recorder_without_descriptors(laboratory) -> None:
         said = lab.weir.log.read_bytes()
         _cap(recorder, resource.RLIMIT_NOFILE, before)
         await load
-        await drained(lab.url, ledger, within=40)
+        await drained(lab.url, ledger)
         total = await settled_coverage(lab.url)
         found = compare(lab.url, ledger)
         open_ = query(lab.url, "SELECT count(*) FROM weir.requests WHERE outcome = 'interrupted'")[0][0]

@@ -10,11 +10,12 @@ import pytest
 from faults.lab import processes
 from faults.lab.http import CutShort
 from faults.lab.load import Call, Connection, Ledger, once, request, steady
+from faults.lab.machine import unrest
 from faults.lab.records import about, compare, drained
 from faults.lab.table import at_most, judge
 from faults.lab.weir import running
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 REQUESTS, STREAMS = 200, 100
 DRAIN_S = 8
 IDLE_CLOSED = 32  # each of the clients' sixteen may be closed under its next call, at either hand-over
@@ -84,11 +85,12 @@ async def test_sigterm_drains(laboratory, tmp_path) -> None:
         await _executing(lab, [*ledger.calls, *(f"stream-{number}" for number in range(STREAMS))])
         began = time.monotonic()
         still = ledger.count("sent")
-        lab.weir.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.3)
-        silence = not await _refused_later(lab.weir.port)
-        code = await asyncio.to_thread(lab.weir.process.wait, 40)
-        took = time.monotonic() - began
+        with unrest() as others:
+            lab.weir.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            silence = not await _refused_later(lab.weir.port)
+            code = await asyncio.to_thread(lab.weir.process.wait, 60)
+            took = time.monotonic() - began
         await asyncio.gather(*calls)
         ends = await asyncio.gather(*streams)
         with running(lab.upstream.port, lab.url, tmp_path / "again", data=lab.weir.data):
@@ -98,7 +100,8 @@ async def test_sigterm_drains(laboratory, tmp_path) -> None:
             "P12", f"SIGTERM with {REQUESTS} requests and {STREAMS} streams running",
             at_most("requests not answered", len(ledger.calls) - ledger.count("answered"), 0),
             at_most("streams torn", ends.count("torn"), 0), at_most("exit code", code, 0),
-            at_most("took s", took, DRAIN_S + END_S), at_most("late clients met by silence", silence, 0),
+            at_most("took s", took, DRAIN_S + END_S * others.slower),
+            at_most("late clients met by silence", silence, 0),
             at_most("missing after the restart", len(found.missing), 0),
             at_most("duplicates", len(found.duplicates), 0),
             bites={"requests running": still, "streams ended": ends.count("clean")},
@@ -160,9 +163,10 @@ async def test_a_second_sigterm_ends_at_once_and_what_was_spooled_is_kept(labora
         lab.weir.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
         began = time.monotonic()
-        lab.weir.process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(lab.weir.process.wait, 40)
-        took = time.monotonic() - began
+        with unrest() as others:
+            lab.weir.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(lab.weir.process.wait, 60)
+            took = time.monotonic() - began
         await asyncio.gather(*running_calls)
         left = [pid for pid in everyone if processes.send(signal.SIGKILL, pid)]
         lab.wire.toxics.blackhole = False
@@ -175,7 +179,7 @@ async def test_a_second_sigterm_ends_at_once_and_what_was_spooled_is_kept(labora
                 await asyncio.sleep(0.2)
         judge(
             "P12", "two SIGTERMs with 50 requests running and Postgres away; then started again",
-            at_most("took s", took, AT_ONCE_S), at_most("processes left", len(left), 0),
+            at_most("took s", took, AT_ONCE_S * min(others.slower, 3)), at_most("processes left", len(left), 0),
             at_most("missing after the restart", len(found.missing), 0),
             at_most("duplicates", len(found.duplicates), 0),
             bites={"processes": len(everyone), "requests cut": waiting.count("broken"),

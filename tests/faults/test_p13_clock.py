@@ -9,7 +9,7 @@ from faults.lab.load import Ledger, steady
 from faults.lab.records import about, compare, drained, query
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 JUMPS = ("+1h", "-1h", "+3650d", "+0")
 SLEEP_S = 0.3
 

@@ -13,7 +13,7 @@ from faults.lab.load import Connection
 from faults.lab.records import query
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 SEGMENT_S = 30  # a segment that is asked to end does so with the next heartbeat, and goes with its commit
 
 

@@ -16,7 +16,7 @@ from faults.lab.canaries import SECRETS, VALUES, Canaries, send_all
 from faults.lab.records import query
 from faults.lab.table import at_least, at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 REPORTS = (["report"], ["sessions", "--json"], ["requests", "--json"], ["errors", "--json"], ["export"])
 PAGES = ("/metrics", "/healthz", "/readyz", "/", "/api/overview", "/api/sessions", "/api/requests", "/api/tools")
 KEPT = {"off": frozenset[str](), "keys": frozenset[str](), "hashed": frozenset[str](), "redacted": VALUES,

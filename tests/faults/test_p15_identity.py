@@ -10,7 +10,7 @@ from faults.lab.load import Call, Connection, perform
 from faults.lab.records import query
 from faults.lab.table import at_most, judge
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 CLIENTS, CALLS = 50, 40
 
 

@@ -6,24 +6,34 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-# a process that sleeps 5 ms, works for a moment as a relay would, and notes how much longer it took
+# a process that sleeps 5 ms, works for a moment as a relay would, and notes how much longer it took; now and then it
+# works for some ms, and notes how long it had to be there for that
 _WATCH = """
 import json, select, sys, time
-late = []
+late, there, worked = [], 0.0, 1e-9
 while not select.select([sys.stdin], [], [], 0)[0]:
     began = time.monotonic()
     time.sleep(0.005)
     sum(range(5000))
     late.append(1e3 * (time.monotonic() - began) - 5)
-print(json.dumps(late))
+    if len(late) % 16 == 0:
+        began, busy = time.monotonic(), time.process_time()
+        sum(range(500_000))
+        there += time.monotonic() - began
+        worked += time.process_time() - busy
+print(json.dumps([late, max(1.0, there / worked)]))
 """
 
 
 class Unrest:
-    """By how many ms that process was late while the block lasted; NaN before it ends."""
+    """By how many ms that process was late while the block lasted; NaN before it ends.
+
+    `slower`: how many times as long as alone its work took.
+    """
 
     def __init__(self) -> None:
         self._late: list[float] = []
+        self.slower = 1.0
 
     def quantile(self, part: float) -> float:
         """Of the lateness, in ms."""
@@ -50,4 +60,5 @@ def unrest() -> Iterator[Unrest]:
         yield found
     finally:
         said, _ = watch.communicate(timeout=60)
-        found._late += json.loads(said)
+        late, found.slower = json.loads(said)
+        found._late += late

@@ -39,7 +39,7 @@ def compare(url: str, *ledgers: Ledger, outcomes: tuple[str, ...] = ("answered",
     return _against(_ids(ledgers, *outcomes), url)
 
 
-async def drained(url: str, *ledgers: Ledger, within: float = 30) -> float:
+async def drained(url: str, *ledgers: Ledger, within: float = 90) -> float:
     """Seconds until every call that has been answered by now has its final row; `within` when one never came.
 
     The ids are asked for only once the count suffices: rows of broken calls count too, so that it alone proves nothing.
