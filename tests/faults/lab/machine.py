@@ -23,6 +23,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
         worked += time.process_time() - busy
 print(json.dumps([late, max(1.0, there / worked)]))
 """
+_SLOWER_MAX = 5.0  # beyond that a bound would hold nothing
 
 
 class Unrest:
@@ -60,5 +61,6 @@ def unrest() -> Iterator[Unrest]:
         yield found
     finally:
         said, _ = watch.communicate(timeout=60)
-        late, found.slower = json.loads(said)
+        late, slower = json.loads(said)
+        found.slower = min(slower, _SLOWER_MAX)
         found._late += late
