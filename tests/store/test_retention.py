@@ -79,7 +79,7 @@ def test_a_day_that_a_clock_ahead_left_in_the_default_partition_gets_its_own(dat
     day = datetime.now(UTC) - timedelta(days=3)  # a date alone would begin by the clock on the wall: TZ=Asia/Kathmandu
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("INSERT INTO weir.derived_requests VALUES (gen_random_uuid(), %s, gen_random_uuid())", (day,))
-        conn.execute("SELECT weir.ensure_derived_partition(%s)", (day,))
+        conn.execute("SELECT weir.ensure_derived_partition(%s)", (day.date(),))
     assert count(database_url, "derived_requests_default") == 0
     assert query(database_url, f"SELECT count(*) FROM weir.derived_requests_{day:%Y%m%d}") == [(1,)]
 
