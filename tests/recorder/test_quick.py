@@ -10,7 +10,10 @@ import msgspec
 import psycopg
 import pytest
 
+from mcp_weir.recorder import intake
 from mcp_weir.recorder.drain import Recorder
+from mcp_weir.sinks.batch import Batch
+from mcp_weir.sinks.postgres import PostgresSink
 from mcp_weir.spool.reader import decode
 from mcp_weir.spool.segment import seal, unseal
 from mcp_weir.store import migrate
@@ -183,3 +186,35 @@ def test_the_quick_way_comes_to_what_the_general_way_comes_to(
     assert len(quick["request_rows"]) > 300 and len(quick["quarantine_rows"]) > 0
     for table in TABLES:
         assert quick[table] == general[table], table
+
+
+def test_sessions_that_stand_come_to_the_same(
+    two_databases: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In many small batches most sessions have been written whole before: only counts and times are added."""
+    monkeypatch.setattr(intake, "_READ_LINES", 20)
+    touched: list[int] = []
+    write = PostgresSink.write
+
+    def watched(sink: PostgresSink, batch: Batch) -> None:
+        touched.append(len(batch.touched))
+        write(sink, batch)
+
+    monkeypatch.setattr(PostgresSink, "write", watched)
+    story, whole = Story(4), tmp_path / "whole"
+    writer = writer_at(whole)
+    for session in SESSIONS:
+        spool(writer, story.hello(session))
+    lines = [story.call() for _ in range(160)]
+    for at in range(0, len(lines), 8):  # an exchange that began earlier may end later
+        for line in story.pick.sample(lines[at:at + 8], 8):
+            spool(writer, line)
+    writer.heartbeat(now_us())
+    writer.close()
+    in_pieces(tmp_path / "pieces", whole)
+    general, slow = recorded(two_databases[1], tmp_path / "pieces")
+    assert slow.state.quick == 0 and sum(touched) == 0
+    quick, fast = recorded(two_databases[0], whole)
+    assert fast.state.quick > 60 and sum(touched) > 10
+    assert quick["session_rows"] == general["session_rows"]
+    assert quick["request_rows"] == general["request_rows"]

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from mcp_weir.recorder.tail import Reading, Tail
 from mcp_weir.spool.reader import Index
 from spooling import call, spool, writer_at
@@ -33,6 +35,22 @@ def test_positions_go_with_their_segments(tmp_path: Path) -> None:
         time.sleep(0.05)
     assert lines == 200 and len(list(tmp_path.glob("*/*.seg"))) <= 2
     writer.close()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+def test_a_limit_of_lines_ends_no_segment(tmp_path: Path, limit: int) -> None:
+    """What lies behind the limit is no torn tail, though the writer is dead and the whole file was read."""
+    writer, tail, lines = writer_at(tmp_path), Tail(tmp_path), 0
+    for number in range(120):
+        assert spool(writer, call(number))
+    writer.close()
+    while tail.index.streams or not lines:
+        tail.meet(tail.look(), {})
+        reading = tail.read(1 << 20, limit)
+        tail.committed(reading)
+        lines += len(reading.lines)
+        assert reading.torn_bytes == 0
+    assert lines == 120
 
 
 def read_on(tail: Tail, wanted: int) -> int:

@@ -24,7 +24,7 @@ from mcp_weir.recorder.saying import said_of, where
 from mcp_weir.recorder.state import State
 from mcp_weir.sinks import poison
 from mcp_weir.sinks.batch import Batch
-from mcp_weir.sinks.postgres import LedgerMoved, PostgresSink, TombstonesMoved
+from mcp_weir.sinks.postgres import LedgerMoved, PostgresSink, SessionGone, TombstonesMoved
 from mcp_weir.sinks.sink import Sink
 from mcp_weir.sinks.waiting import Taken
 from mcp_weir.spool.budget import held_bytes
@@ -64,7 +64,7 @@ class Recorder:
                 with connect.connect(self._url, autocommit=True) as conn:
                     self._conn = conn
                     self._serve(conn, stop)
-            except (LedgerMoved, TombstonesMoved, Taken) as moved:
+            except (LedgerMoved, TombstonesMoved, SessionGone, Taken) as moved:
                 pause = _BACKOFF_S[0]
                 log.info("recorder.reread", why=type(moved).__name__)
             except Exception as error:  # the recorder loop: one of the three places where a broad except stands
@@ -198,7 +198,7 @@ class Recorder:
 
 
 def _is_the_databases(error: Exception) -> bool:
-    return isinstance(error, psycopg.Error | StoreError | OSError | LedgerMoved | TombstonesMoved | Taken)
+    return isinstance(error, psycopg.Error | StoreError | OSError | LedgerMoved | TombstonesMoved | SessionGone | Taken)
 
 
 def _break_off(conn: psycopg.Connection | None) -> None:

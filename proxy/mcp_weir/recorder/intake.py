@@ -236,6 +236,7 @@ class Intake:
         batch.queue = [row for row in batch.queue if id(row) not in bad and row.request_key not in keys]
         batch.pending = [pair for pair in batch.pending if id(pair) not in bad]
         batch.sessions = {key: delta for key, delta in batch.sessions.items() if id(delta) not in bad}
+        batch.touched = {key: touch for key, touch in batch.touched.items() if id(touch) not in bad}
         batch.streams = {key: row for key, row in batch.streams.items() if id(row) not in bad}
         batch.catalog = {key: row for key, row in batch.catalog.items() if id(row) not in bad}
         coverage.count_quarantined(batch, bad_rows, self._settled)

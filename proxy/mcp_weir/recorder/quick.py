@@ -118,6 +118,9 @@ class Way:
             entry(batch, self._origin, minute).stored += n
         for talk in self._touched:
             assert talk.key is not None and talk.first is not None
+            if talk.stands and talk.key not in batch.sessions and talk.key not in batch.touched:
+                batch.touched[talk.key] = talk.touch(talk.key)
+                continue
             delta = session_delta(batch, talk.key, ExchangeState(self._origin, _opened(talk.first, talk.key)))
             talk.add_to(delta)
         self._touched = []

@@ -7,7 +7,7 @@ import msgspec
 from mcp_weir.attribution.evidence import Counted, Said, asked_of, said_by, scope_of
 from mcp_weir.attribution.sessions import SessionDelta
 from mcp_weir.attribution.verdicts import Row, wall
-from mcp_weir.sinks.batch import Kind, Sizes
+from mcp_weir.sinks.batch import Kind, Sizes, Touch
 from mcp_weir.traffic.facts import Identity
 from mcp_weir.traffic.whole import PlainOpened, Whole
 
@@ -73,7 +73,7 @@ class Who:
 class Talk:
     """A session, or (with key None) everybody who has none. `client` is None where it is not known."""
 
-    __slots__ = ("_kinds", "_last_us", "_sizes", "client", "first", "key", "whos")
+    __slots__ = ("_kinds", "_last_us", "_sizes", "_written", "client", "first", "key", "whos")
 
     def __init__(self, key: uuid.UUID | None, client: Identity | None) -> None:
         self.key, self.client = key, client
@@ -82,14 +82,14 @@ class Talk:
         self._last_us = 0
         self._sizes: list[Sizes] = []
         self._kinds: list[Kind] = []
+        self._written: PlainOpened | None = None  # the earliest of those that were written whole, with a row
 
     def meet(self, opened: PlainOpened) -> None:
         """An exchange that the server accepted."""
-        first, at_us = self.first, opened.wall_us
-        if first is None or at_us < first.wall_us or (at_us == first.wall_us and opened.exchange < first.exchange):
+        if self.first is None or _before(opened, self.first):
             self.first = opened
-        if at_us > self._last_us:
-            self._last_us = at_us
+        if opened.wall_us > self._last_us:
+            self._last_us = opened.wall_us
 
     def count(self, opened: PlainOpened, kind: Kind, sizes: Sizes) -> None:
         """A row."""
@@ -97,16 +97,40 @@ class Talk:
         self._sizes.append(sizes)
         self._kinds.append(kind)
 
+    @property
+    def stands(self) -> bool:
+        """Nothing but counts and the time can change in the session's row: the rest was written in an earlier batch.
+
+        Were it not so (a batch that fails takes this memory with it), the row would say it by not being there.
+        """
+        first, written = self.first, self._written
+        return (first is not None and written is not None and not _before(first, written)
+                and first.session_id in (None, written.session_id))
+
+    def touch(self, key: uuid.UUID) -> Touch:
+        """What the batch adds to the row of a session that stands."""
+        last_us, counts = self._taken()
+        return Touch(key, wall(last_us), *counts)
+
     def add_to(self, delta: SessionDelta) -> None:
         """Put the batch's counts into what is written of the session, and begin anew."""
-        kinds, self._kinds = self._kinds, []
-        sizes, self._sizes = self._sizes, []
-        counts = [0, 0, 0, 0]
-        if sizes:
-            _, *counts = map(sum, zip(*sizes, strict=True))
+        first, last_us, counts = self.first, *self._taken()
+        if counts[0]:
             if delta.era == "unknown":
                 delta.era = "legacy"
-        delta.add(wall(self._last_us), (
-            len(kinds), sum([kind.is_tool for kind in kinds]), sum([kind.is_call for kind in kinds]),
-            sum([kind.is_error for kind in kinds]), *counts))
-        self.first, self._last_us = None, 0
+            if first is not None and (self._written is None or _before(first, self._written)):
+                self._written = first
+        delta.add(wall(last_us), counts)
+
+    def _taken(self) -> tuple[int, list[int]]:
+        """When it was last heard of, and counts as SessionDelta.add() takes them; then the next batch begins."""
+        kinds, sizes, last_us = self._kinds, self._sizes, self._last_us
+        self.first, self._last_us, self._kinds, self._sizes = None, 0, [], []
+        counts = [len(kinds), sum([kind.is_tool for kind in kinds]), sum([kind.is_call for kind in kinds]),
+                  sum([kind.is_error for kind in kinds])]
+        columns = list(zip(*sizes, strict=True))
+        return last_us, [*counts, *map(sum, columns[1:])] if columns else [*counts, 0, 0, 0, 0]
+
+
+def _before(one: PlainOpened, other: PlainOpened) -> bool:
+    return one.wall_us < other.wall_us or (one.wall_us == other.wall_us and one.exchange < other.exchange)

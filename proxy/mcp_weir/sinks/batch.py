@@ -53,6 +53,22 @@ class CatalogRow:
     seen_at: datetime
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Touch:
+    """What a batch adds to a session whose row says everything else already; field names are its columns."""
+
+    session_key: uuid.UUID
+    last_seen_at: datetime
+    request_count: int
+    tool_call_count: int
+    call_count: int
+    error_count: int
+    request_bytes: int
+    response_bytes: int
+    tokens_in: int
+    tokens_out: int
+
+
 @dataclasses.dataclass(slots=True)
 class CoverageRow:
     """A minute of one worker's life: `seen`, `spooled` and `dropped` are totals, `stored` and the rest are added."""
@@ -154,6 +170,7 @@ class Batch:
     rollups: Rollups = dataclasses.field(default_factory=Rollups)
     queue: list[ToDerive] = dataclasses.field(default_factory=list)
     sessions: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)
+    touched: dict[uuid.UUID, Touch] = dataclasses.field(default_factory=dict)
     refused: dict[uuid.UUID, SessionDelta] = dataclasses.field(default_factory=dict)  # counts for a session that exists
     ends: list[SessionEnd] = dataclasses.field(default_factory=list)
     waits: Waits = dataclasses.field(default_factory=Waits)

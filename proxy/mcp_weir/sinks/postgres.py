@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -14,10 +15,11 @@ from mcp_weir.attribution.sessions import SessionDelta, SessionEnd
 from mcp_weir.attribution.state import ExchangeId, ExchangeState
 from mcp_weir.attribution.verdicts import COLUMNS, Row
 from mcp_weir.sinks import arrays, packing, poison, sessions, settler, waiting
-from mcp_weir.sinks.batch import Advance, Batch, Packed, Quarantined
+from mcp_weir.sinks.batch import Advance, Batch, Packed, Quarantined, Touch
 from mcp_weir.sinks.copying import Columns, More, column_types, latency_bucket
 from mcp_weir.store.queries import sql
 
+_touch = attrgetter(*(field.name for field in dataclasses.fields(Touch)))
 _LATENCY: More = {"latency_bucket": ("int2", lambda row: latency_bucket(row.duration_ms))}
 Write = Callable[[list[Any]], None]
 
@@ -28,6 +30,10 @@ class LedgerMoved(Exception):
 
 class TombstonesMoved(Exception):
     """Somebody asked to be forgotten meanwhile: nothing was written, read the tombstones again."""
+
+
+class SessionGone(Exception):
+    """A session that stood is there no more (retention took it): nothing was written, read again to write it whole."""
 
 
 class Poisoned(Exception):
@@ -49,14 +55,16 @@ class PostgresSink:
         self._upsert_sessions = sessions.upsert(column_types(conn, "weir.session_rows"))
 
     def write(self, batch: Batch) -> None:
-        """Commit the batch. Raises LedgerMoved, TombstonesMoved, Poisoned, or psycopg.Error; then nothing was written.
+        """Commit the batch.
 
+        Raises LedgerMoved, TombstonesMoved, SessionGone, Poisoned, or psycopg.Error; then nothing was written.
         A connection cut between COMMIT and its answer raises too: what the ledger says afterwards is what counts.
         """
         try:
             with self._conn.transaction():
                 self._lock()
                 self._advance(batch.advances)
+                self._lock_sessions(batch)
                 for items, write in self._parts(batch):
                     if items:
                         write(items)
@@ -91,13 +99,15 @@ class PostgresSink:
 
     def _parts(self, batch: Batch) -> list[tuple[list[Any], Write]]:
         """What can be refused: items, and how to write any number of them. In an order that locks in key order."""
+        ended = {end.session_key for end in batch.ends}
         return [
             (batch.packed.rows, lambda rows: self._copy_packed(rows, batch.packed)),
             (batch.rows, self._copy_rows),
             (list(batch.sessions.values()), self._session_rows),
+            (list(batch.touched.values()), self._touch),
             (list(batch.refused.values()), lambda deltas: self._unnest("add_refused", map(_refused, deltas))),
             (_first_ends(batch.ends), self._note_ends),
-            (sorted(batch.sessions.keys() | {end.session_key for end in batch.ends}), self._apply_ends),
+            (sorted(batch.sessions.keys() | batch.touched.keys() | ended), self._apply_ends),
             (batch.packed.queue, self._queue_packed),
             (batch.queue, lambda rows: settler.enqueue(self._conn, rows)),
             (list((batch.gone | set(batch.open)) - batch.fresh), self._clear_pending),
@@ -134,11 +144,24 @@ class PostgresSink:
     def _session_rows(self, deltas: list[Any]) -> None:
         self._conn.execute(self._upsert_sessions, arrays.columns(self._upsert_sessions, map(sessions.values, deltas)))
 
+    def _lock_sessions(self, batch: Batch) -> None:
+        """All that stand, in key order: written by two statements, they would be locked in another."""
+        if batch.touched:
+            query = sql("lock_sessions")
+            keys = sorted(batch.sessions.keys() | batch.touched.keys())
+            self._conn.execute(query, arrays.columns(query, [(key,) for key in keys]))
+
+    def _touch(self, touches: list[Any]) -> None:
+        query = sql("touch_sessions")
+        done = self._conn.execute(query, arrays.columns(query, map(_touch, touches)))
+        if done.rowcount != len(touches):
+            raise SessionGone
+
     def _note_ends(self, ends: list[Any]) -> None:
         self._unnest("note_ends", map(dataclasses.astuple, ends))
 
     def _apply_ends(self, keys: list[uuid.UUID]) -> None:
-        self._conn.execute(sql("apply_ends"), (keys,))
+        self._conn.execute(sql("apply_ends"), (arrays.array("uuid", keys),))
 
     def _clear_pending(self, idents: list[ExchangeId]) -> None:
         for table in ("pending_requests", "open_exchanges"):

@@ -185,7 +185,8 @@ def _lines(data: bytes, offset: int, limit: int, take: Take | None) -> Chunk:
             else:
                 _decode(payload, position, lines, damaged)
         position += len(raw) + 1
-    return Chunk(lines, position, len(data) - (position - offset), damaged, taken)
+    left = pieces[-1]  # half a line; or, where the limit came first, lines that are to be read yet
+    return Chunk(lines, position, 0 if b"\n" in left else len(left), damaged, taken)
 
 
 def _decode(payload: bytes, position: int, lines: list[tuple[int, Line]], damaged: list[tuple[int, bytes]]) -> None:
