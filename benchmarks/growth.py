@@ -115,7 +115,7 @@ CURVES = {"connections": connections, "bodies": bodies, "sessions": sessions, "l
 def main() -> int:
     """Print what came out."""
     parser = results.parser("How the weir's cost grows.")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--only", default=",".join(CURVES))
     args = parser.parse_args()

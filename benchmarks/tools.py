@@ -95,7 +95,7 @@ def with_children(running: Running) -> Running:
 def main() -> int:
     """Print what came out."""
     parser = results.parser("Real tool calls to a real FastMCP server, through each proxy.")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--rate", type=float, default=10)
     parser.add_argument("--seconds", type=float, default=5)

@@ -25,10 +25,11 @@ class Child:
 
     def __init__(self, name: str, command: list[str], fds: tuple[int, ...]) -> None:
         self.name = name
-        self.was_steady = False  # it ran for a while once: a failure now is no usage error
+        self.was_steady = False  # it served for a while once: a failure now is no usage error
         self._command, self._fds = command, fds
         self._process: subprocess.Popen[bytes] | None = None
         self._pause, self._start_at, self._started, self._ready = _BACKOFF_S[0], 0.0, 0.0, -1
+        self._serves = False
 
     def successor(self) -> "Child":
         """The same command on the same sockets, not started."""
@@ -65,7 +66,7 @@ class Child:
                 self.start(env())
             return None
         lived = time.monotonic() - self._started
-        self.was_steady = self.was_steady or lived > _STEADY_S
+        self.was_steady = self.was_steady or (lived > _STEADY_S and self.serves())
         code = self._process.poll()
         if code is None:
             return None
@@ -78,16 +79,20 @@ class Child:
         return code
 
     def wait_ready(self, seconds: float, stop: threading.Event) -> bool:
-        """It serves. False when it died, took too long, or everything is to stop."""
+        """It serves, at last. False when it died, took too long, or everything is to stop."""
         deadline = time.monotonic() + seconds
         while self._ready >= 0 and time.monotonic() < deadline and not stop.is_set():
+            if self.serves():
+                return True
             if select.select([self._ready], [], [], 0.1)[0]:
-                return os.read(self._ready, 1) != b""
+                return self.serves()
         return False
 
-    def is_ready(self) -> bool:
-        """It serves, now. To be asked until it says so, or by `wait_ready` alone."""
-        return self._ready >= 0 and bool(select.select([self._ready], [], [], 0)[0]) and os.read(self._ready, 1) != b""
+    def serves(self) -> bool:
+        """It has said that it does."""
+        if not self._serves and self._ready >= 0 and select.select([self._ready], [], [], 0)[0]:
+            self._serves = os.read(self._ready, 1) != b""
+        return self._serves
 
     def runs(self) -> bool:
         """It is alive."""
@@ -108,6 +113,7 @@ class Child:
             self._forget_ready()
 
     def _forget_ready(self) -> None:
+        self._serves = False
         if self._ready >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._ready)

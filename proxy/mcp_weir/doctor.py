@@ -15,8 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mcp_weir.config import Settings
-from mcp_weir.errors import WeirError
-from mcp_weir.store import connect, migrate
 from mcp_weir.store.masking import mask
 
 _MIB = 1 << 20
@@ -31,8 +29,8 @@ class Check:
     says: str
 
 
-def examine(settings: Settings, database_url: str | None) -> list[Check]:
-    """Every check that these settings allow."""
+def examine(settings: Settings, database: Check) -> list[Check]:
+    """Every check that these settings allow; `database` comes last."""
     found = [_python(), _files(), _directory(settings.data_dir), _key(settings)]
     if settings.upstream:
         found.append(upstream(settings.upstream))
@@ -41,7 +39,7 @@ def examine(settings: Settings, database_url: str | None) -> list[Check]:
     else:
         found.append(Check("upstream", None, "no --upstream given: not checked"))
     found.append(_port(settings.listen))
-    found.append(_database(database_url, settings.data_dir))
+    found.append(database)
     return found
 
 
@@ -142,29 +140,3 @@ def _port(listen: str) -> Check:
             return Check("listen", None, f"{listen} is in use (by a running weir, perhaps)")
     except (OSError, ValueError):
         return Check("listen", True, f"{listen} is free")
-
-
-def _embedded(folder: Path) -> Check:
-    try:
-        version = (folder / "PG_VERSION").read_text().strip()
-    except OSError:
-        return Check("database", None, f"embedded, in {folder} (not made yet)")
-    return Check("database", None, f"embedded, PostgreSQL {version} in {folder}")
-
-
-def _database(url: str | None, data_dir: Path) -> Check:
-    if url is None:
-        return _embedded(data_dir / "postgres")
-    try:
-        with connect.session(url) as conn:
-            server = conn.info.server_version // 10000
-            row = conn.execute("SELECT to_regclass('weir.schema_version')").fetchone()
-            version = migrate.version(conn) if row and row[0] else 0
-    except WeirError as error:
-        return Check("database", False, str(error))
-    known = migrate.migrations()[-1][0]
-    if server < 14:
-        return Check("database", False, f"PostgreSQL {server}; 14 or newer is needed")
-    if version > known:
-        return Check("database", False, f"schema {version} is newer than this mcp-weir ({known}); upgrade it")
-    return Check("database", True, f"PostgreSQL {server}, schema {version} of {known}, at {mask(url)}")

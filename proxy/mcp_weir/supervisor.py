@@ -18,7 +18,7 @@ import structlog
 
 from mcp_weir.child import USAGE, Child
 from mcp_weir.config import FIELDS, Settings, environment, variable
-from mcp_weir.errors import StoreError, UsageError
+from mcp_weir.errors import StoreError, UsageError, WeirError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 _POLL_S = 0.1
@@ -41,7 +41,8 @@ class Supervisor:
         self._settings, self._sockets, self._admin = settings, sockets, admin
         self._embedded = None if database_url is not None else EmbeddedPostgres(settings.data_dir)
         self._reviving: threading.Thread | None = None
-        self.database_url = database_url or ""
+        self._trouble: WeirError | None = None  # why the embedded database cannot be had
+        self.database_url = database_url or ""  # the embedded one's is not known before it has started
         self._stop, self._hand_over = threading.Event(), threading.Event()
         self._signals = 0
         self._failed = 0
@@ -54,25 +55,43 @@ class Supervisor:
         self._retired: list[tuple[Child, float]] = []  # old workers that drain, and until when they may
 
     def run(self, ready: Callable[[], None]) -> int:
-        """Until a signal, or a child that cannot ever start; returns the exit code when every child has ended."""
+        """Until a signal, or a child that cannot ever start; returns the exit code when every child has ended.
+
+        Relays come first: the spool needs no database. Raises UsageError, StoreError: no embedded database.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, lambda *_: self._hand_over.set())
-        if self._embedded is not None:
-            self.database_url = self._embedded.start()
-        for child in self._children():
-            child.start(self._environment())
         greeted = False
-        while not self._stop.wait(_POLL_S):
-            self._look_after_all()
-            if not greeted and self._relays[0].is_ready():  # not before: what the child refuses is no welcome
-                greeted = True
-                ready()
-        self._end_all()
+        try:
+            for child in self._children():
+                child.start(self._environment())
+            if self._embedded is not None:
+                self._reviving = threading.Thread(
+                    target=self._first_start, args=(self._embedded,), name="start", daemon=True)
+                self._reviving.start()
+            while not self._stop.wait(_POLL_S):
+                self._look_after_all()
+                # not before: what a child refuses is no welcome
+                if not greeted and self._relays[0].serves() and self._recorder.serves():
+                    greeted = True
+                    ready()
+        finally:
+            self._end_all()
+        if self._trouble is not None and not self._signals:
+            raise self._trouble
         return self._failed
 
+    def _first_start(self, embedded: EmbeddedPostgres) -> None:
+        """Beside the main loop: `initdb` may take longer than a dead worker may wait."""
+        try:
+            self.database_url = embedded.start()
+        except WeirError as error:
+            self._trouble = error
+            self._stop.set()
+
     def _children(self) -> list[Child]:
-        return [*self._relays, self._recorder]
+        return [*self._relays, self._recorder] if self.database_url else self._relays
 
     def _environment(self) -> dict[str, str]:
         ours = environment(self._settings)
@@ -98,7 +117,7 @@ class Supervisor:
                 child.kill()
             if not child.runs():
                 self._retired.remove((child, until))
-        if self._embedded is not None and time.monotonic() >= self._next_look:
+        if self._embedded is not None and self.database_url and time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_S
             self._look_after_postgres(self._embedded)
 
@@ -173,7 +192,7 @@ class Supervisor:
         self._stop.set()
         if self._signals > 1:
             self._failed = _AT_ONCE
-            for child in (*self._children(), *(child for child, _ in self._retired)):
+            for child in (*self._relays, self._recorder, *(child for child, _ in self._retired)):
                 with contextlib.suppress(OSError):
                     child.kill(wait=False)
 

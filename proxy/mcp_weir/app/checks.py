@@ -1,6 +1,7 @@
 """What has to be true before anything starts: the upstream's URL, sockets; and the welcome."""
 
 import ipaddress
+import os
 import socket
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from mcp_weir.errors import UsageError
 from mcp_weir.keys import Keys
 from mcp_weir.store.masking import mask
 
+_LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 _ANY = ("0.0.0.0", "::", "")
 
 
@@ -43,6 +45,11 @@ def check(settings: Settings) -> tuple[str, str]:
             raise UsageError(f"--upstream {settings.upstream} is our own {named}: write the MCP server's address")
     reading(settings, Keys(bytes(32), ""), path)  # only whether the policies can be read: no key is needed for that
     return origin, path
+
+
+def database(settings: Settings) -> str | None:
+    """The database's URL, as it was given; "postgresql://" for libpq's own variables, None for the embedded one."""
+    return settings.database_url or ("postgresql://" if any(os.environ.get(name) for name in _LIBPQ) else None)
 
 
 def bind_workers(settings: Settings) -> list[socket.socket]:

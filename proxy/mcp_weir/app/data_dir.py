@@ -19,9 +19,9 @@ def make(data_dir: Path) -> None:
         raise UsageError(f"cannot use the data directory {data_dir}: {why}; choose another with --data-dir")
 
 
-def take_lock(data_dir: Path) -> int:
+def take_lock(data_dir: Path, name: str = "recorder") -> int:
     """Hold it for one recorder; the lock ends with the process. Raises UsageError when it is held."""
-    handle = os.open(data_dir / "recorder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(data_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -32,6 +32,10 @@ def take_lock(data_dir: Path) -> int:
     return handle
 
 
-def look_whether_free(data_dir: Path) -> None:
-    """Raises UsageError when a recorder drains it: said before anything is started."""
+def hold(data_dir: Path) -> int:
+    """Hold it for one `mcp-weir up`, whose recorder takes its own lock a while later.
+
+    Raises UsageError when another has it, or a recorder drains it: said before anything is started.
+    """
     os.close(take_lock(data_dir))
+    return take_lock(data_dir, "up")

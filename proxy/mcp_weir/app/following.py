@@ -9,11 +9,12 @@ PARENT_FD = "WEIR_PARENT_FD"  # the reading end of a pipe that only the supervis
 READY_FD = "WEIR_READY_FD"  # one byte is expected here once the child serves
 
 
-def follow_supervisor() -> None:
-    """From now on, the supervisor's death is a SIGTERM to this process. Does nothing outside `up`."""
+def follow_supervisor() -> bool:
+    """From now on, the supervisor's death is a SIGTERM to this process. False, and nothing done, outside `up`."""
     fd = os.environ.pop(PARENT_FD, "")
     if fd.isdigit():
         threading.Thread(target=_wait_for_the_end, args=(int(fd),), name="follow", daemon=True).start()
+    return fd.isdigit()
 
 
 def say_ready() -> None:

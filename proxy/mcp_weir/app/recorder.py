@@ -12,7 +12,7 @@ import structlog
 
 from mcp_weir.app import admin as admin_port
 from mcp_weir.app import data_dir
-from mcp_weir.app.following import follow_supervisor
+from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.telemetry import otel
 from mcp_weir.config import Settings
 from mcp_weir.recorder.drain import Recorder
@@ -29,11 +29,14 @@ def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> N
 
     Raises UsageError where another recorder drains this data directory.
     """
-    follow_supervisor()
+    supervised = follow_supervisor()
     data_dir.make(settings.data_dir)
+    if not supervised:  # where `up` has it, its recorder is perhaps only about to start
+        data_dir.hold(settings.data_dir)
     spool = settings.data_dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     lock = data_dir.take_lock(settings.data_dir)
+    say_ready()  # that it drains is not waited for: the database may come later
     metrics, stop, collector = Metrics(), threading.Event(), otel(settings)
     sinks: list[Sink] = [metrics, collector] if collector else [metrics]
     recorder = Recorder(url, spool, idle_window_s=settings.idle_window, sinks=sinks)

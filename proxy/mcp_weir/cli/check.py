@@ -16,9 +16,9 @@ def doctor(settings: Settings, as_json: bool) -> None:
     import json
 
     from mcp_weir import doctor
-    from mcp_weir.app.database import database_url
+    from mcp_weir.app import database
 
-    checks = doctor.examine(settings, database_url(settings))
+    checks = doctor.examine(settings, database.examine(database.database_url(settings), settings.data_dir))
     if as_json:
         click.echo(json.dumps([{"check": c.name, "ok": c.ok, "says": c.says} for c in checks]))
     else:

@@ -18,16 +18,14 @@ def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
     from mcp_weir import doctor, log
     from mcp_weir.app import checks, data_dir
-    from mcp_weir.app.database import database_url
     from mcp_weir.app.telemetry import check_otel
     from mcp_weir.supervisor import Supervisor
 
     log.configure(settings.log_level)
     _, path = checks.check(settings)
     check_otel(settings)
-    url = database_url(settings)
     data_dir.make(settings.data_dir)
-    data_dir.look_whether_free(settings.data_dir)
+    data_dir.hold(settings.data_dir)
     load_again = click.get_current_context().obj
 
     def again() -> Settings:
@@ -36,7 +34,8 @@ def up(settings: Settings) -> None:
         check_otel(found)
         return found
 
-    supervisor = Supervisor(settings, checks.bind_workers(settings), checks.bind_admin(settings), url, again)
+    sockets, admin = checks.bind_workers(settings), checks.bind_admin(settings)
+    supervisor = Supervisor(settings, sockets, admin, checks.database(settings), again)
 
     def ready() -> None:
         click.echo(checks.welcome(settings, path, supervisor.database_url))
