@@ -18,7 +18,7 @@ from mcp_weir.spool.reader import decode
 from mcp_weir.spool.segment import seal, unseal
 from mcp_weir.store import migrate
 from mcp_weir.traffic.facts import Answer, Cancel, Closed, EventIds, Identity, Opened, Request, ToolShown
-from spooling import now_us, query, recording, spool, wait, writer_at
+from spooling import call, now_us, query, recording, spool, wait, writer_at
 
 SESSIONS = [uuid.uuid5(uuid.NAMESPACE_URL, f"session-{n}") for n in range(5)]
 AGENTS = [None, "node", "python-httpx/0.28", "é/1"]
@@ -218,3 +218,27 @@ def test_sessions_that_stand_come_to_the_same(
     assert fast.state.quick > 60 and sum(touched) > 10
     assert quick["session_rows"] == general["session_rows"]
     assert quick["request_rows"] == general["request_rows"]
+
+
+def test_a_session_that_is_gone_is_written_whole_again(two_databases: list[str], tmp_path: Path) -> None:
+    """Retention took a session that stood: what is added to it finds no row, and is read again."""
+    url, writer = two_databases[0], writer_at(tmp_path)
+    with recording(url, tmp_path) as recorder:
+        spool(writer, Story(5).hello(SESSIONS[1]))
+        wait(lambda: recorder.state.rows == 1)
+        for number in range(10, 14):
+            spool(writer, call(number, session=SESSIONS[1], client=None))
+            wait(lambda: recorder.state.rows == number - 8)  # noqa: B023 - waited for at once
+        assert recorder.state.quick == 4
+        assert query(url, "SELECT request_count FROM weir.session_rows") == [(5,)]
+        query(url, "DELETE FROM weir.session_rows RETURNING 1")
+        spool(writer, call(14, session=SESSIONS[1], client=None))
+
+        def is_there() -> bool:
+            writer.heartbeat(now_us())  # who its client is went with the row: wait until nobody can say it any more
+            found = query(url, "SELECT service, source, era, request_count FROM weir.session_rows")
+            return found == [("s", "header", "legacy", 1)]
+
+        wait(is_there)
+        assert query(url, "SELECT count(*) FROM weir.request_rows") == [(6,)]
+    writer.close()
