@@ -10,8 +10,10 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 from click.testing import Result
+from defusedcsv import csv as defusedcsv
 from tests.store.conftest import NOW, World
 
+from mcp_weir.reports import export
 from mcp_weir.store import reads
 
 
@@ -78,3 +80,14 @@ def test_many_rows_stream_in_batches(world: World, run: Callable[..., Result]) -
         world.request(started_at=NOW - timedelta(seconds=number))
     world.store()
     assert len(run("export").stdout.splitlines()) == 4500
+
+
+def test_rows_without_a_formula_read_as_defusedcsv_would_write_them() -> None:
+    """The plain writer takes rows that hold none; nothing else may differ."""
+    texts = ["", "plain", " =x", "=x", "-1", "-x", "|a|b", "a|b", "%x", "\t=x", 'q"', "a,b", "a\nb", "\r", "é", "'=x"]
+    rows = [{"a": one, "b": other, "n": number} for number, one in enumerate(texts) for other in texts]
+    out, want = io.BytesIO(), io.StringIO()
+    export.sink("csv", out, [("a", "text"), ("b", "text"), ("n", "int")]).write(rows)
+    safe = defusedcsv.writer(want, lineterminator="\r\n")
+    safe.writerows([["a", "b", "n"], *([row["a"], row["b"], row["n"]] for row in rows)])
+    assert out.getvalue().decode() == want.getvalue()

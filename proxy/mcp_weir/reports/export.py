@@ -1,15 +1,18 @@
 """Rows to JSON lines, CSV (formula-safe) or Parquet."""
 
+import csv as plain_csv
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, Protocol
 
+import msgspec
 from defusedcsv import csv
 
 from mcp_weir.errors import UsageError
 
 FORMATS = ("jsonl", "csv", "parquet")
+_FORMULA = frozenset("@+-=|%")  # what a cell that defusedcsv changes begins with
 Row = Mapping[str, Any]
 
 
@@ -30,10 +33,15 @@ def sink(format: str, out: IO[bytes], columns: Sequence[tuple[str, str]], *, app
 class _Jsonl:
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
     def write(self, rows: Sequence[Row]) -> None:
-        lines = (json.dumps({name: _plain(value) for name, value in row.items()}) for row in rows)
-        self._out.write(("\n".join(lines) + "\n").encode())
+        self._out.writelines(self._line(row) for row in rows)
+
+    def _line(self, row: Row) -> bytes:
+        line = self._encode(row)
+        # what is no ASCII is spelt out: readers that end a line at U+2028 would cut one in two
+        return line + b"\n" if line.isascii() else json.dumps(json.loads(line)).encode() + b"\n"
 
     def close(self) -> None:
         self._out.flush()
@@ -52,13 +60,17 @@ class _Lines:
 class _Csv:
     def __init__(self, out: IO[bytes], columns: Sequence[tuple[str, str]], appending: bool) -> None:
         self._names, self._out = [name for name, _ in columns], out
-        self._writer = csv.writer(_Lines(out), lineterminator="\r\n")  # RFC 4180
+        lines = _Lines(out)
+        self._safe = csv.writer(lines, lineterminator="\r\n")  # RFC 4180
+        self._plain = plain_csv.writer(lines, lineterminator="\r\n")  # in half the time, for rows without a formula
         if not appending:
-            self._writer.writerow(self._names)
+            self._safe.writerow(self._names)
 
     def write(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            self._writer.writerow([_flat(row[name]) for name in self._names])
+            cells = [_flat(row[name]) for name in self._names]
+            risky = any(type(cell) is str and cell[:1] in _FORMULA for cell in cells if cell)
+            (self._safe if risky else self._plain).writerow(cells)
 
     def close(self) -> None:
         self._out.flush()
