@@ -82,6 +82,14 @@ work: $(VENV)/.ready # counts the relay's work for a small call: calls, bytecode
 	command -v valgrind >/dev/null || { apt-get -qq update && apt-get -qq install -y valgrind; } || echo "no valgrind: instructions are not counted"
 	$(RUN) -m pytest -q -m "slow or not slow" -rs tests/relay/test_work.py tests/relay/test_instructions.py
 
+.PHONY: history
+HISTORY := .history
+REQUESTS := 10000000
+SESSIONS := 100000
+history: $(VENV)/.ready # what each page costs over a history made from nothing (20 GB and 40 minutes at 10 million): docs/performance-reads.md
+	$(RUN) benchmarks/history.py fill --data-dir $(HISTORY) --requests $(REQUESTS) --sessions $(SESSIONS)
+	$(RUN) benchmarks/history.py measure --data-dir $(HISTORY) --out $(HISTORY)/table.md
+
 .PHONY: browser
 AXE := 4.14.1
 browser: $(VENV)/.ready # every page in Chromium; renews the pictures in docs/images

@@ -23,7 +23,7 @@ from mcp_weir.store.reads import queries
 from mcp_weir.store.shapes import Filter, Window
 
 WINDOWS = {"1 h": "1h", "24 h": "24h", "7 d": "7d"}
-Row = tuple[str, str, float, float, float, float]
+Row = tuple[str, str, float, float, float, float, float]
 
 
 class Reader:
@@ -113,14 +113,16 @@ def times(reader: Reader, path: str, runs: int) -> tuple[float, float, float, fl
 
 
 def measure(url: str, runs: int, say: Callable[[str], None]) -> list[Row]:
-    """(page, window, first, p50, p95, CPU) of every page and window."""
+    """(page, window, first, p50, p95, CPU, p95 of its JSON twin) of every page and window."""
     found = []
     with dashboard(url) as reader:
         for page, path in pages(reader).items():
             for name, window in WINDOWS.items():
                 figures = times(reader, f"{path}window={window}", runs)
+                twin = "/api/overview?" if path == "/?" else f"/api{path}"
+                figures = (*figures, times(reader, f"{twin}window={window}", runs)[2])
                 found.append((page, name, *figures))
-                say(f"{page:<42} {name:>5} {figures[0]:9.1f} {figures[1]:9.1f} {figures[2]:9.1f} {figures[3]:9.1f}")
+                say(f"{page:<42} {name:>5}" + "".join(f"{figure:9.1f}" for figure in figures))
     return found
 
 

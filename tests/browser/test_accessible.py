@@ -39,7 +39,7 @@ ASK_AXE = """async () => (await axe.run(document, { preload: false })).violation
 
 def walked(eye: Eye) -> list[dict[str, Any]]:
     """Every stop of the Tab key, from the page's beginning until it leaves the page."""
-    eye.page.evaluate("document.activeElement.blur()")
+    eye.page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")
     stops: list[dict[str, Any]] = []
     while len(stops) < 600:
         eye.page.keyboard.press("Tab")
@@ -54,7 +54,7 @@ def walked(eye: Eye) -> list[dict[str, Any]]:
 def test_the_tab_key_comes_everywhere_and_is_seen(eye: Make, usual: str, theme: str, width: int) -> None:
     window = eye(usual, theme, width)
     for path in every_page(window):
-        window.look(path)
+        window.look(path + ("&" if "?" in path else "?") + "limit=5")  # few rows: each is like the next
         stops = walked(window)
         assert stops[0]["name"] == "a Skip to content", path
         assert [stop["name"] for stop in stops if not stop["outlined"]] == [], f"{path}: focus without an outline"

@@ -39,7 +39,7 @@ def test_shares(value: float, says: str) -> None:
 
 
 @pytest.mark.parametrize(("now", "before", "says"), [
-    (112, 100, "+12 %"), (97, 100, "−3 %"), (100, 100, "±0 %"), (420, 100, "×4.2"), (5, 0, "new"), (0, 0, ""),
+    (112, 100, "+12 %"), (97, 100, "−3 %"), (100, 100, "±0 %"), (420, 100, "×4.2"), (5, 0, "none before"), (0, 0, ""),
     (None, 4, ""), (4, None, ""), (0, 4, "−100 %"),
 ])
 def test_change_against_the_period_before(now: float | None, before: float | None, says: str) -> None:

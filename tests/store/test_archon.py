@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from tests.dashboard.recorded import recorded
 from tests.store.conftest import NOW, World
 
 from mcp_weir.cli import cli
@@ -100,3 +102,39 @@ def test_the_command_installs_them(world: World) -> None:
     said = CliRunner().invoke(cli, ["db", "archon-views", "--database-url", world.url])
     assert said.exit_code == 0 and "archon_mcp_requests" in said.output and "no cost" in said.output
     assert query(world, "SELECT count(*) FROM archon_mcp_sessions") == [(0,)]
+
+
+# What its dashboard asked of its own tables: performance by tool, slow calls, usage by day, kinds of error, period
+# against period, active clients, a session's history.
+ASKED = {
+    "performance": "SELECT tool_name, count(*), avg(duration_ms)::int, percentile_cont(0.95) WITHIN GROUP"
+                   " (ORDER BY duration_ms) FROM archon_mcp_requests WHERE tool_name IS NOT NULL GROUP BY tool_name",
+    "slow": "SELECT request_id, tool_name, duration_ms FROM archon_mcp_requests WHERE duration_ms > 2000"
+            " ORDER BY duration_ms DESC LIMIT 20",
+    "by day": "SELECT date_trunc('day', timestamp)::date, sum(total_tokens), coalesce(sum(estimated_cost), 0)"
+              " FROM archon_mcp_requests GROUP BY 1 ORDER BY 1",
+    "errors": "SELECT error_message, count(*), round(100.0 * count(*) / sum(count(*)) OVER (), 2)"
+              " FROM archon_mcp_requests WHERE status = 'error' GROUP BY error_message",
+    "periods": "SELECT count(*) FILTER (WHERE timestamp >= now() - interval '12 hours'),"
+               " count(*) FILTER (WHERE timestamp < now() - interval '12 hours') FROM archon_mcp_requests",
+    "active": "SELECT client_type, client_version, last_activity FROM archon_mcp_sessions"
+              " WHERE status IN ('active', 'idle') ORDER BY last_activity DESC",
+    "history": "SELECT s.session_id, s.client_type, s.total_duration, count(r.request_id) FROM archon_mcp_sessions s"
+               " LEFT JOIN archon_mcp_requests r USING (session_id) GROUP BY 1, 2, 3",
+}
+
+
+def test_its_own_questions_are_answered_over_recorded_rows(postgres_url: str, tmp_path: Path) -> None:
+    url, _ = recorded(postgres_url, tmp_path, lambda river, now: river.usual(now))
+    with psycopg.connect(url, autocommit=True) as conn:
+        archon.install(conn)
+        found = {name: conn.execute(sql.encode()).fetchall() for name, sql in ASKED.items()}
+        (calls,), (failed,) = (conn.execute(f"SELECT count(*) FROM weir.requests WHERE direction = 'client' AND {only}")
+                               .fetchone() or (0,) for only in ("method = 'tools/call'", "weir.is_error(outcome)"
+                                                                " AND method IS NOT NULL AND outcome <> 'no_answer'"))
+        sessions = conn.execute("SELECT count(*), sum(request_count) FROM weir.sessions").fetchone()
+    assert all(found.values()), {name for name, rows in found.items() if not rows}
+    assert sum(count for _, count, *_ in found["performance"]) == calls > 1000
+    assert all(isinstance(row[2], int) and row[2] > 2000 for row in found["slow"])
+    assert sum(count for _, count, _ in found["errors"]) == failed > 0
+    assert sessions is not None and len(found["history"]) == sessions[0]

@@ -77,7 +77,7 @@ def change(now: float | None, before: float | None) -> str:
     if now is None or before is None or (not before and not now):
         return ""
     if not before:
-        return "new"
+        return "none before"
     ratio = now / before
     if ratio >= 3:
         return f"×{_three(ratio)}"
