@@ -56,7 +56,8 @@ def test_the_tab_key_comes_everywhere_and_is_seen(eye: Make, usual: str, theme: 
     for path in every_page(window):
         window.look(path + ("&" if "?" in path else "?") + "limit=5")  # few rows: each is like the next
         stops = walked(window)
-        assert stops[0]["name"] == "a Skip to content", path
+        if window.page.locator(".nav").count():  # the API's own page has nothing to skip
+            assert stops[0]["name"] == "a Skip to content", path
         assert [stop["name"] for stop in stops if not stop["outlined"]] == [], f"{path}: focus without an outline"
         assert [stop["name"] for stop in stops if not stop["seen"]] == [], f"{path}: focus out of sight"
         missed = set(window.page.evaluate(REACHABLE)) - {stop["number"] for stop in stops}
