@@ -258,13 +258,13 @@ class Weir:
     def of(self, kind: type) -> list:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
-    def closed(self, count: int = 1, within: float = 5) -> list[Closed]:
+    def closed(self, count: int = 1, within: float = 15) -> list[Closed]:
         """The Closed facts, once there are so many."""
         eventually(lambda: len(self.of(Closed)) >= count, within)
         return self.of(Closed)
 
 
-def eventually(true: Callable[[], object], within: float = 5) -> None:
+def eventually(true: Callable[[], object], within: float = 15) -> None:
     deadline = time.monotonic() + within
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"

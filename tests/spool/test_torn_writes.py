@@ -48,8 +48,9 @@ def test_half_a_line_is_cut_off_and_the_next_one_is_whole(tmp_path: Path, room: 
     assert [facts[0].exchange for _, facts in found.lines] == [1, 8, 9]
     assert found.damaged == [] and found.torn == 0
     (folder,) = tmp_path.iterdir()
-    (count,) = counters.read_counts(folder).values()
-    assert (count.seen, count.spooled, count.dropped) == (3 + lost, 3, {"disk_full": lost})
+    counts = list(counters.read_counts(folder).values())  # two where a minute has just turned
+    assert sum(count.seen for count in counts) == 3 + lost and sum(count.spooled for count in counts) == 3
+    assert sum(count.dropped.get("disk_full", 0) for count in counts) == lost
 
 
 def test_where_it_cannot_be_cut_off_nothing_is_written_behind_it(tmp_path: Path) -> None:
