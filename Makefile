@@ -52,11 +52,23 @@ conformance: $(VENV)/.ready # the public conformance suite, direct and through: 
 wheel: $(VENV)/.runs # dist/*.whl, and proof that it alone is enough for `up` and `demo`
 	PYTHON=$(PYTHON) VENV=$(VENV) deploy/check-wheel.sh
 
+.PHONY: compiled compiled-test
+SOURCES := $(shell find proxy server -name '*.py') deploy/hatch_compile.py deploy/compiled.sh pyproject.toml
+.compiled/.ready: $(VENV)/.ready $(SOURCES)
+	PYTHON=$(PYTHON) VENV=$(VENV) deploy/compiled.sh
+	touch $@
+
+compiled: .compiled/.ready # dist/*.whl with the hot path compiled by mypyc, for this platform; installed in .compiled
+
+compiled-test: .compiled/.ready # the tests of all that is compiled, and of the whole river, against that wheel
+	.compiled/bin/python -m pytest -q tests/test_compiled.py tests/test_keys.py tests/wire tests/traffic tests/spool tests/relay \
+		tests/attribution tests/acceptance $(PYTEST)
+
 containers: $(VENV)/.runs # builds both images, runs compose.yaml, calls a tool through it; needs docker or podman
 	PYTHON=$(RUN) deploy/check.sh
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) .compiled dist build
 
 # Breaks things on purpose and prints the table of promises: everything (15 minutes), and the half that CI runs (5).
 faults: $(VENV)/.ready

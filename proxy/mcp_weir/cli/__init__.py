@@ -1,7 +1,7 @@
 """The command line (click). A command's module is loaded when it runs: start-up stays quick."""
 
 import difflib
-import importlib
+import importlib.util
 import sys
 
 import click
@@ -59,6 +59,8 @@ SUMMARIES = {
     "spool": "What waits on disk.",
 }
 
+HOW = ", compiled" if importlib.util.find_spec("mcp_weir.compiled__mypyc") else ""  # deploy/hatch_compile.py
+
 
 class Lazy(click.Group):
     """A group that knows its commands' names and imports one when it is wanted."""
@@ -81,7 +83,7 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="mcp-weir")
+@click.version_option(package_name="mcp-weir", message=f"%(prog)s, version %(version)s{HOW}")
 def cli() -> None:
     """A reverse-proxy sidecar that measures MCP traffic as it flows past."""
 
