@@ -80,7 +80,7 @@ faults-short: $(VENV)/.ready
 
 .PHONY: bench bench-page work
 BENCHMARKS := rates tools streams bodies recording workers sustained causes growth recorder footprint
-bench: $(VENV)/.ready # every figure of docs/performance.md, forty minutes of a quiet machine of two cores; BENCHMARKS="rates tools" for some
+bench: $(VENV)/.ready .compiled/.ready # every figure of docs/performance.md, forty minutes of a quiet machine of two cores; BENCHMARKS="rates tools" for some
 	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[bench]'
 	command -v wrk nginx haproxy perf >/dev/null || { apt-get -qq update && apt-get -qq install -y wrk nginx haproxy linux-perf; }
 	for one in $(BENCHMARKS); do $(RUN) benchmarks/$$one.py --keep || exit 1; done

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
+COMPILED = str(HERE.parent / ".compiled" / "bin" / "python")  # `make compiled` puts it there
 ANSWER = (
     '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"The sum of 1 and 2 is 3."}],'
     '"structuredContent":{"result":3},"isError":false}}'
@@ -142,11 +143,13 @@ def haproxy(core: int | None, upstream: int) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def weir(core: int | None, upstream: int, *more: str, data_dir: str | None = None) -> Iterator[Running]:
+def weir(
+    core: int | None, upstream: int, *more: str, data_dir: str | None = None, python: str = sys.executable
+) -> Iterator[Running]:
     """One relay worker, spooling each request before its answer; `more` are further flags."""
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", "mcp_weir", "relay", "--upstream", f"http://127.0.0.1:{upstream}/mcp",
+        command = [python, "-m", "mcp_weir", "relay", "--upstream", f"http://127.0.0.1:{upstream}/mcp",
                    "--listen", f"127.0.0.1:{port}", "--data-dir", data_dir or home, "--log-level", "error", *more]
         with started(command, port, core) as running:
             yield running

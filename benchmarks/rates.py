@@ -22,6 +22,9 @@ CONTESTANTS: dict[str, Contestant] = {
     "HAProxy": processes.haproxy,
     "weir": lambda core, port: processes.weir(core, port),
     "weir, not recording": lambda core, port: processes.weir(core, port, "--record", "off"),
+    "weir, compiled": lambda core, port: processes.weir(core, port, python=processes.COMPILED),
+    "weir, compiled, not recording": lambda core, port: processes.weir(
+        core, port, "--record", "off", python=processes.COMPILED),
     "plain aiohttp proxy": processes.plain_aiohttp,
     "mitmproxy": peers.mitmproxy,
 }

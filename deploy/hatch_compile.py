@@ -2,7 +2,7 @@
 
 Works on a copy: a compiled module beside its source would be what an editable install imports for ever after. The
 sources travel in the wheel too; Python takes the compiled module where both stand. Whatever is not listed stays as it
-is: structs and dataclasses gain nothing, and what inherits from aiohttp's classes cannot be compiled.
+is: structs gain nothing, and elsewhere nobody waits.
 """
 
 import shutil
@@ -18,8 +18,8 @@ PACKAGE = "mcp_weir"
 HOT = {  # room: what a request passes through; "" is the package itself
     "": "keys",
     "wire": "headers sse jsonrpc lenient",
-    "traffic": "text conversation requests answers exchange opening",
-    "relay": "headers heads guard watch answer exchanges upstream_protocol forwarded upstream",
+    "traffic": "text masking conversation requests answers exchange opening",
+    "relay": "client headers heads guard watch answer exchanges upstream_protocol forwarded upstream",
     "spool": "writer counters segment budget",
 }
 SETUP = """
@@ -27,7 +27,7 @@ import sys
 from setuptools import setup
 from mypyc.build import mypycify
 setup(name="hot", packages=[], ext_modules=mypycify(
-    ["--config-file=", "--strict", "--ignore-missing-imports", *sys.argv.pop().split(",")], opt_level="3",
+    ["--config-file=", "--ignore-missing-imports", *sys.argv.pop().split(",")], opt_level="3", debug_level="0",
     group_name="mcp_weir.compiled"))
 """
 

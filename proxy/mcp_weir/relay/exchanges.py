@@ -227,9 +227,11 @@ class Exchanges:
         wall_us = (time.time_ns() - (client.arrived_ns - client.opened_ns)) // 1000
         minute = wall_us // 60_000_000
         self._recording.seen(minute)
-        who = client_of(known.headers, client.address, self._settings.trusted)
+        address, proxied = client.address, False
+        if self._settings.trusted:  # else there is nothing to look up: 1 us
+            address, proxied = client_of(known.headers, address, self._settings.trusted)
         head = RequestHead(
-            known.method, known.path, known.query, known.headers, who.address, client.number, client.seq, who.proxied,
+            known.method, known.path, known.query, known.headers, address, client.number, client.seq, proxied,
             known.said,
         )
         opened_us = client.opened_ns // 1000

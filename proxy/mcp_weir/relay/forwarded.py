@@ -4,10 +4,10 @@ A header is believed only from a configured network, and only as far as the netw
 that is not ours is the client, whatever it claims to the left of that.
 """
 
-import dataclasses
 import ipaddress
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from mcp_weir.errors import UsageError
 from mcp_weir.relay.headers import Headers, values
@@ -18,8 +18,7 @@ _PAIR = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 _NODE = re.compile(r"\[([0-9A-Fa-f:.%]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+)(?::\d+)?|([0-9A-Fa-f:]+)")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """The client's address, and whether a trusted proxy told it."""
 
     address: str | None

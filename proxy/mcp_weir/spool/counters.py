@@ -45,6 +45,7 @@ class Counters:
         self._pages: dict[int, tuple[mmap.mmap, memoryview]] = {}
         self._last = int(time.time()) // 60
         self._pages[self._last // _SLOTS] = self._map(self._last // _SLOTS)
+        self._minute, self._at, self._cells = -1, 0, self._pages[self._last // _SLOTS][1]  # of the last count
 
     def seen(self, minute: int, n: int = 1) -> None:
         """One exchange (or `n`) opened in this Unix minute."""
@@ -70,12 +71,16 @@ class Counters:
             self._unmap(block)
 
     def _add(self, minute: int, cell: int, n: int = 1) -> None:
+        if minute == self._minute:  # nearly always: the place of its cells need not be found again
+            self._cells[self._at + cell] += n
+            return
         page = self._pages.get(minute // _SLOTS) or self._page(minute // _SLOTS)
         if page is None:  # no space for this minute's page: true in sum, late or early by the clock
             minute = self._last
             page = self._pages[minute // _SLOTS]
-        self._last = minute
-        page[1][(minute % _SLOTS) * _CELLS + cell] += n
+        self._last = self._minute = minute
+        self._cells, self._at = page[1], (minute % _SLOTS) * _CELLS
+        self._cells[self._at + cell] += n
 
     def _page(self, block: int) -> tuple[mmap.mmap, memoryview] | None:
         try:
@@ -105,6 +110,8 @@ class Counters:
 
     def _unmap(self, block: int) -> None:
         page, cells = self._pages.pop(block)
+        if cells is self._cells:
+            self._minute = -1
         cells.release()
         page.close()
 

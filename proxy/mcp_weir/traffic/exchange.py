@@ -248,7 +248,8 @@ class Exchange:
 
     def _assigned_late(self, at_us: int) -> None:
         """`initialize` was taken and its answer will come on another stream: the head has named the session."""
-        lone, session = self._talk.lone, self._talk.said.session_id
+        session = self._talk.said.session_id
+        lone = self._talk.lone if session else None  # few answers name one
         if session and lone and lone.fact.method == "initialize" and 200 <= (self._status or 0) < 300:
             self._assigned(session, "header", at_us)
 
@@ -280,14 +281,15 @@ class Exchange:
         return self._talk.requests > 0 and status < 400 and status != 202 and not endpoint_session(self._head.query)
 
     def _is_probe(self) -> bool:
-        if self._head.method in ("HEAD", "OPTIONS"):
+        method, status = self._head.method, self._status
+        refused = status is not None and 400 <= status < 500
+        if method == "POST":  # first, for nearly all are
+            return self._method == "server/discover" and (refused or self._talk.refused)
+        if method in ("HEAD", "OPTIONS"):
             return True
-        if self._status == 405 and self._head.method in ("GET", "DELETE"):
+        if status == 405 and method in ("GET", "DELETE"):
             return True  # by the transport of every revision: no stream is offered, no session ended by its client
-        refused = self._status is not None and 400 <= self._status < 500
-        if self._head.method == "GET":
-            return refused and not self._has_session
-        return self._method == "server/discover" and (refused or self._talk.refused)
+        return method == "GET" and refused and not self._has_session
 
     def _take(self) -> list[Fact]:
         facts: list[Fact] = self._talk.facts
