@@ -40,7 +40,7 @@ def test_a_host_in_a_trailer_ends_the_connection(upstream: Any, weir: Any, tools
     assert [request.headers for request in server.requests] == [[(b"Host", b"alice")]]
 
 
-@pytest.mark.parametrize("rest", [NEXT, NEXT[:40], NEXT[:-3], NEXT + NEXT, b"P"])
+@pytest.mark.parametrize("rest", [NEXT, NEXT[:40], NEXT[:-3], NEXT + NEXT, b"P", b"GET /mcp HTTP/1.1\r\nX: "])
 def test_what_came_with_the_trailer_is_not_taken_and_the_connection_ends(
     upstream: Any, weir: Any, tools: Any, rest: bytes
 ) -> None:
