@@ -36,8 +36,8 @@ fuzz: $(VENV)/.ready # coverage-guided, over everything that reads what stranger
 		-artifact_prefix=.fuzz/
 
 .PHONY: matrix matrix-quick conformance
-matrix: $(VENV)/.ready # real servers x real clients; needs npm, installs its peers into .matrix/
-	PYTHONPATH=tests $(RUN) tests/matrix/run.py
+matrix: $(VENV)/.ready # real servers x real clients, what has not passed on this code; needs npm, installs into .matrix/
+	PYTHONPATH=tests $(RUN) tests/matrix/run.py --resume --write
 
 matrix-quick: $(VENV)/.ready
 	PYTHONPATH=tests $(RUN) tests/matrix/run.py --quick

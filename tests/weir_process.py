@@ -65,7 +65,7 @@ def free_port() -> int:
             return int(sock.getsockname()[1])
 
 
-def wait_for_port(port: int, child: subprocess.Popen[bytes] | None = None) -> None:
+def wait_for_port(port: int, child: subprocess.Popen[bytes] | None = None, timeout: float = START_S) -> None:
     """Until something listens; fails at once when the child has ended."""
 
     def listens() -> bool:
@@ -76,7 +76,7 @@ def wait_for_port(port: int, child: subprocess.Popen[bytes] | None = None) -> No
             return False
         return True
 
-    wait_until(listens, START_S, f"nothing listens on {port}")
+    wait_until(listens, timeout, f"nothing listens on {port}")
 
 
 def wait_until(holds: Callable[[], bool], timeout: float = 15, says: str = "did not come true") -> None:
