@@ -53,6 +53,22 @@ def test_a_limit_of_lines_ends_no_segment(tmp_path: Path, limit: int) -> None:
     assert lines == 120
 
 
+def test_a_reading_that_leaves_something_is_full(tmp_path: Path) -> None:
+    """Else the next one is not read ahead, and the recorder rests though it is behind."""
+    writer, tail, full = writer_at(tmp_path), Tail(tmp_path), []
+    for number in range(100):
+        assert spool(writer, call(number))
+    lines = 0
+    while lines < 100:
+        tail.meet(tail.look(), {})
+        reading = tail.read(10_000, 10_000)  # cuts a line in two
+        tail.committed(reading)
+        lines += len(reading.lines)
+        full.append(reading.full())
+    assert len(full) > 3 and all(full[:-1]) and not full[-1]
+    writer.close()
+
+
 def read_on(tail: Tail, wanted: int) -> int:
     """So many lines, at last."""
     lines, deadline = 0, time.monotonic() + 10

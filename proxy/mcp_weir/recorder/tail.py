@@ -167,6 +167,8 @@ class Tail:
         reading.taken += chunk.taken
         reading.left_bytes -= chunk.end_offset - cursor.offset
         reading.left_lines -= len(chunk)
+        if chunk.end_offset + chunk.torn < size:  # more lies there than was to be read, if only by half a line
+            reading.left_bytes = 0
         if ended:
             reading.torn_bytes += chunk.torn
         return ended
