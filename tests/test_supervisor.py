@@ -264,6 +264,26 @@ def test_a_killed_embedded_postgres_comes_back_and_nothing_is_missing(upstream: 
         assert not alive(second)
 
 
+def test_a_cluster_that_does_not_start_stops_no_traffic(upstream: str, tmp_path: Path) -> None:
+    with start_weir(upstream, tmp_path, None) as weir:
+        assert call(weir.port, 1) == 200
+    settings = tmp_path / "data" / "postgres" / "postgresql.conf"
+    usual = settings.read_text()
+    settings.write_text(usual + "no_such_thing = on\n")
+    with start_weir(upstream, tmp_path, None) as weir:
+        assert weir.log is not None
+        log = weir.log
+        wait_until(lambda: "supervisor.postgres_not_started" in log.read_text(), 60)
+        assert weir.child.poll() is None and call(weir.port, 2) == 200
+        settings.write_text(usual)
+        wait_until(lambda: recorded(embedded_url(tmp_path)) == {"1", "2"}, 90)
+
+
+def embedded_url(home: Path) -> str:
+    said = [sys.executable, "-m", "mcp_weir", "db", "url", "--data-dir", str(home / "data")]
+    return subprocess.run(said, capture_output=True, text=True).stdout.strip()
+
+
 def recorded(url: str) -> set[str]:
     try:
         return rows(url)

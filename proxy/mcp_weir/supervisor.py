@@ -18,7 +18,7 @@ import structlog
 
 from mcp_weir.child import USAGE, Child
 from mcp_weir.config import FIELDS, Settings, environment, variable
-from mcp_weir.errors import StoreError, UsageError, WeirError
+from mcp_weir.errors import NotStarting, StoreError, UsageError, WeirError
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 _POLL_S = 0.1
@@ -46,7 +46,7 @@ class Supervisor:
         self._stop, self._hand_over = threading.Event(), threading.Event()
         self._signals = 0
         self._failed = 0
-        self._next_look = 0.0
+        self._next_look, self._patience_s = 0.0, _LOOK_S
         # relays end first, then the recorder drains what they spooled, then Postgres stops: all within the timeout
         self._last_s = min(5.0, settings.drain_timeout * 0.3)
         self._relays = [Child(name, ["relay", "--listen-fd", str(sock.fileno())], (sock.fileno(),))
@@ -84,9 +84,13 @@ class Supervisor:
 
     def _first_start(self, embedded: EmbeddedPostgres) -> None:
         """Beside the main loop: `initdb` may take longer than a dead worker may wait."""
+        before = embedded.usual_url()
         try:
             self.database_url = embedded.start()
         except WeirError as error:
+            if before is not None and isinstance(error, NotStarting):
+                self.database_url = before  # from now on it is one that died: tried again, while traffic is spooled
+                return
             self._trouble = error
             self._stop.set()
 
@@ -124,17 +128,24 @@ class Supervisor:
     def _look_after_postgres(self, embedded: EmbeddedPostgres) -> None:
         if embedded.is_alive() or (self._reviving is not None and self._reviving.is_alive()):
             return
-        log.error("supervisor.postgres_died", hint="starting it again; traffic is spooled meanwhile")
+        log.error("supervisor.postgres_down", hint="starting it; traffic is spooled meanwhile")
         self._reviving = threading.Thread(target=self._revive, args=(embedded,), name="revive", daemon=True)
         self._reviving.start()
 
     def _revive(self, embedded: EmbeddedPostgres) -> None:
         """Beside the main loop: recovery may take longer than a dead worker may wait."""
         try:
-            embedded.start()
-            log.info("supervisor.postgres_started")
-        except StoreError as error:  # the next look tries again
-            log.warning("supervisor.postgres_not_started", error=str(error))
+            url = embedded.start()
+        except StoreError as error:
+            self._patience_s = min(30.0, self._patience_s * 2)
+            self._next_look = time.monotonic() + self._patience_s
+            log.warning("supervisor.postgres_not_started", error=str(error), again_in_s=self._patience_s)
+            return
+        self._patience_s = _LOOK_S
+        log.info("supervisor.postgres_started")
+        if url != self.database_url:
+            self.database_url = url
+            self._recorder.terminate()  # started again at once, with the address
 
     def _read_settings(self) -> bool:
         """Take what the settings say now; False where they cannot be read, and nothing is to change."""

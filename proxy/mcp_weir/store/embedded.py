@@ -11,8 +11,9 @@ import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from mcp_weir.errors import StoreError, UsageError
+from mcp_weir.errors import NotStarting, StoreError, UsageError
 
 
 class EmbeddedPostgres:
@@ -24,7 +25,7 @@ class EmbeddedPostgres:
         self._lock = -1
 
     def start(self) -> str:
-        """Start, or join a running one; returns its URL, which stays the same. Raises StoreError, UsageError."""
+        """Start, or join a running one; returns its URL. Raises NotStarting, StoreError, UsageError."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which we do not use
@@ -49,8 +50,13 @@ class EmbeddedPostgres:
             ) from error
         except (subprocess.SubprocessError, OSError, AssertionError) as error:
             why = f"the embedded PostgreSQL in {self._folder} does not start ({type(error).__name__})"
-            raise StoreError(f"{why}; see {self._folder / 'log'}") from error
+            raise NotStarting(f"{why}; see {self._folder / 'log'}") from error
         return str(self._server.get_uri())
+
+    def usual_url(self) -> str | None:
+        """Where a cluster that is there already will most probably answer; None where there is none yet."""
+        there = (self._folder / "PG_VERSION").exists()
+        return f"postgresql://postgres:@/postgres?host={quote(str(self._folder))}" if there else None
 
     def is_alive(self) -> bool:
         """Its postmaster runs. Cheap: asked every second."""
