@@ -196,9 +196,10 @@ def test_a_child_that_cannot_be_started_for_now_is_tried_again_and_takes_nobody_
 @contextlib.contextmanager
 def no_descriptors_but(left: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = []
+    taken: list[int] = []
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+        taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 1, hard))
         with contextlib.suppress(OSError):
             while True:
                 taken.append(os.open(os.devnull, os.O_RDONLY))

@@ -17,6 +17,7 @@ from pathlib import Path
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request, ToolShown
+from spooling import query
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 
@@ -190,13 +191,13 @@ class River:
             self.conversation(now - timedelta(seconds=240), client, 30, pause_s=3, ends=False)
 
     def drain(self, url: str) -> None:
-        """Record everything that was spooled; the spool is closed then."""
+        """Record everything that was spooled, until its silences are judged too; the spool is closed then."""
         self._writer.close()
         recorder, stop = Recorder(url, self._root, poll_s=0.02), threading.Event()
         thread = threading.Thread(target=recorder.run, args=(stop,))
         thread.start()
         deadline = time.monotonic() + 60
-        while any(self._root.glob("*/*.seg")) and time.monotonic() < deadline:
+        while (any(self._root.glob("*/*.seg")) or _runs(url)) and time.monotonic() < deadline:
             time.sleep(0.05)
         stop.set()
         thread.join(30)
@@ -218,6 +219,10 @@ class River:
             principal=client.user, principal_key=hashlib.sha256(client.user.encode()).digest() if client.user else None,
             client_addr=client.address, user_agent=client.agent, connection=hash(client.name) % 1000,
         )
+
+
+def _runs(url: str) -> bool:
+    return bool(query(url, "SELECT 1 FROM weir.requests WHERE outcome = 'running' LIMIT 1"))
 
 
 def catalogue(tools: dict[str, float], description: str = "What {} does, in a sentence.") -> tuple[ToolShown, ...]:
