@@ -70,7 +70,7 @@ containers: $(VENV)/.runs # builds both images, runs compose.yaml, calls a tool 
 clean:
 	rm -rf $(VENV) .compiled dist build
 
-# Breaks things on purpose and prints the table of promises: everything (15 minutes), and the half that CI runs (5).
+# Breaks things on purpose and prints the table of promises: everything (20 minutes), and the half that CI runs (8).
 faults: $(VENV)/.ready
 	$(RUN) -m pytest -q -m "faults and not short" -rs tests/faults $(PYTEST)
 

@@ -60,7 +60,6 @@ def _pull_the_plug(lab) -> int:
     return processes.send(signal.SIGKILL, *everyone)
 
 
-@pytest.mark.short
 @pytest.mark.parametrize("durability", ["power", "process"])
 async def test_a_power_cut(laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: str) -> None:
     log = tmp_path / "synced"
