@@ -1,5 +1,7 @@
 """Retention: old days go, rollups stay longer, what is in use is left to the next time."""
 
+import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,3 +128,15 @@ def test_streams_without_an_end_and_tools_listed_no_more_go_too(database_url: st
     assert (deleted["stream_rows"], deleted["catalog_rows"]) == (2, 1)
     left = query(database_url, "SELECT session_key FROM weir.stream_rows ORDER BY 1")
     assert left == [(uuid.UUID(int=3),), (uuid.UUID(int=4),)]
+
+
+def test_two_that_need_the_same_day_at_once_both_get_it(database_url: str) -> None:
+    ensure, said = "SELECT weir.ensure_partition((now() AT TIME ZONE 'UTC')::date)", []
+    with psycopg.connect(database_url) as first, psycopg.connect(database_url, autocommit=True) as second:
+        assert first.execute(ensure).fetchone() == (True,)
+        waits = threading.Thread(target=lambda: said.append(second.execute(ensure).fetchone()))
+        waits.start()
+        time.sleep(0.1)  # it is held up by the first, for 0.3 s at most
+        first.commit()
+        waits.join()
+    assert said in ([(True,)], [(False,)])  # false: it waited too long here, and takes the default partition

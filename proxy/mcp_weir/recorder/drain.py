@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from mcp_weir.errors import SchemaTooNew, StoreError
 from mcp_weir.recorder.intake import Intake
 from mcp_weir.recorder.saying import said_of, where
 from mcp_weir.recorder.state import State
-from mcp_weir.sinks import poison
+from mcp_weir.sinks import poison, waiting
 from mcp_weir.sinks.batch import Batch
 from mcp_weir.sinks.postgres import LedgerMoved, PostgresSink, SessionGone, TombstonesMoved
 from mcp_weir.sinks.sink import Sink
@@ -52,6 +53,7 @@ class Recorder:
         self._caution = 0  # grows with every failure that is nobody's but a line's: batches get smaller
         self._condemned: set[tuple[object, int]] = set()  # (segment, position) of lines that break the joins
         self._conn: psycopg.Connection | None = None
+        self._was: uuid.UUID | None = None  # who we were to the others, on the last connection
 
     def run(self, stop: threading.Event) -> None:
         """Drain until `stop` is set; then once more what is already spooled. Never raises."""
@@ -78,6 +80,9 @@ class Recorder:
     def _serve(self, conn: psycopg.Connection, stop: threading.Event) -> None:
         migrate.migrate(conn)
         sink = PostgresSink(conn, keep_rows=any(sink.wants_rows for sink in self._sinks))
+        # what it left open on an earlier connection is nobody's now, and is adopted at once
+        waiting.leave(conn, self._was)
+        self._was = sink.recorder
         intake = Intake(conn, sink, self._root, self._idle_window, frozenset(self._condemned))
         if self.state.last_error is not None:
             log.info("recorder.connected", spooled_bytes=self.state.lag_bytes, hint="goes on with what is spooled")

@@ -119,6 +119,11 @@ def load_open(conn: psycopg.Connection, recorder: uuid.UUID, streams: Iterable[u
     return _states(found.fetchall())
 
 
+def leave(conn: psycopg.Connection, recorder: uuid.UUID | None) -> None:
+    """This recorder is gone, for certain."""
+    conn.execute("DELETE FROM weir.recorders WHERE recorder = %s", (recorder,))
+
+
 def adopt(conn: psycopg.Connection, recorder: uuid.UUID) -> list[ExchangeState]:
     """Exchanges that wait though their stream is read to its end and their recorder is gone."""
     found = conn.execute(

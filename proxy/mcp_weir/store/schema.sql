@@ -29,8 +29,11 @@ BEGIN
     EXECUTE format('ALTER TABLE weir.%I ATTACH PARTITION weir.%I FOR VALUES FROM (%L) TO (%L)',
         parent, name, first, until);
     RETURN true;
-EXCEPTION WHEN lock_not_available THEN
-    RETURN false;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RETURN false;
+    WHEN duplicate_table THEN
+        RETURN true; -- another made it while we waited: to_regclass says what was known before the wait
 END $$;
 
 CREATE FUNCTION weir.bucket_ms(bucket integer) RETURNS double precision
