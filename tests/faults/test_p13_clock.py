@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from faults.lab.load import Ledger, steady
+from faults.lab.machine import unrest
 from faults.lab.records import about, compare, drained, query
 from faults.lab.table import at_least, at_most, judge
 
@@ -33,14 +34,15 @@ async def test_jumps(laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for name in faked:
             monkeypatch.delenv(name)
         ledger, slow = Ledger(), Ledger()
-        for number, jump in enumerate(JUMPS):
-            load = asyncio.gather(
-                steady(lab.weir.port, 50, 4, ledger=ledger, prefix=f"c{number}"),
-                steady(lab.weir.port, 10, 4, ledger=slow, prefix=f"slow{number}", tool="sleep", seconds=SLEEP_S),
-            )
-            await asyncio.sleep(1.5)
-            clock.write_text(jump + "\n")
-            await load
+        with unrest() as others:
+            for number, jump in enumerate(JUMPS):
+                load = asyncio.gather(
+                    steady(lab.weir.port, 50, 4, ledger=ledger, prefix=f"c{number}"),
+                    steady(lab.weir.port, 10, 4, ledger=slow, prefix=f"slow{number}", tool="sleep", seconds=SLEEP_S),
+                )
+                await asyncio.sleep(1.5)
+                clock.write_text(jump + "\n")
+                await load
         await drained(lab.url, ledger, slow)
         await asyncio.sleep(1)
         found = compare(lab.url, ledger, slow)
@@ -54,7 +56,7 @@ async def test_jumps(laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             at_most("failed requests", sum(len(x.calls) - x.count("answered") for x in (ledger, slow)), 0),
             at_most("missing", len(found.missing), 0), at_most("duplicates", len(found.duplicates), 0),
             at_least(f"shortest duration of a {SLEEP_S * 1e3:.0f} ms call", shortest, SLEEP_S * 1e3 - 1),
-            at_most("longest duration beyond the client's own measure, ms", longest - answered, 5),
+            at_most("longest duration beyond the client's own measure, ms", longest - answered, 5 + 2 * others.worst),
             at_most("negative durations", sum(row[0] < 0 for row in [*rows, *fast]), 0),
             bites={"jumps": len(JUMPS), "days in started_at": days - 1},
             about=f"{ledger.troubles()} {about(lab.url, found)} {lab.weir.log.read_text()[-1500:]}",
