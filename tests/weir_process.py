@@ -93,11 +93,16 @@ def query(url: str, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         return conn.execute(sql, params).fetchall()
 
 
-@contextlib.contextmanager
-def start_example(*flags: str, port: int | None = None) -> Iterator[Running]:
+def start_example(*flags: str, port: int | None = None) -> contextlib.AbstractContextManager[Running]:
     """The example server; its flags as in `python -m mcp_weir_example --help`."""
     port = port or free_port()
-    child = subprocess.Popen([sys.executable, "-m", "mcp_weir_example", "--port", str(port), *flags])
+    return start_server(port, "-m", "mcp_weir_example", "--port", str(port), *flags)
+
+
+@contextlib.contextmanager
+def start_server(port: int, *words: str) -> Iterator[Running]:
+    """What Python runs with these words, and listens on that port then."""
+    child = subprocess.Popen([sys.executable, *words])
     running = Running(port, child)
     try:
         wait_for_port(port, child)

@@ -1,9 +1,6 @@
 """Rules of attribution where real clients and servers make them bite: probes, ends of sessions, redirects."""
 
 import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +11,15 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from weir_process import Running, free_port, query, start_weir, wait_for_port, wait_until
+from weir_process import Running, free_port, query, start_server, start_weir, wait_until
 
 ME = mcp_types.Implementation(name="tester", version="1")
 ENDS = "SELECT end_reason, tool_call_count FROM weir.sessions ORDER BY started_at"
 
 
-@contextlib.contextmanager
-def odd_server(*manners: str) -> Iterator[Running]:
+def odd_server(*manners: str) -> contextlib.AbstractContextManager[Running]:
     port = free_port()
-    child = subprocess.Popen([sys.executable, str(Path(__file__).with_name("odd_server.py")), str(port), *manners])
-    running = Running(port, child)
-    try:
-        wait_for_port(port, child)
-        yield running
-    finally:
-        running.stop()
+    return start_server(port, str(Path(__file__).with_name("odd_server.py")), str(port), *manners)
 
 
 def becomes(database_url: str, sql: str, want: list[tuple[Any, ...]], timeout: float = 90) -> None:
