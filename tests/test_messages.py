@@ -69,6 +69,26 @@ def test_an_upstream_that_is_down_is_a_warning_and_a_second_up_is_refused(databa
         assert code == 2 and said.startswith("mcp-weir: another recorder drains"), said
 
 
+@pytest.mark.parametrize(("name", "words"), [
+    ("recorder", up_again()), ("up", up_again()), ("recorder", ("recorder", "--admin", "off"))])
+def test_a_lock_that_cannot_be_had_says_why_and_what_to_do(
+    name: str, words: tuple[str, ...], database_url: str, tmp_path: Path
+) -> None:
+    """A read-only disk, a full one, somebody else's file: whatever it is that open(2) says."""
+    lock = tmp_path / "data" / f"{name}.lock"
+    lock.mkdir(parents=True)
+    code, said = weir(tmp_path, *words, "--database-url", database_url)
+    assert (code, said) == (2, f"mcp-weir: cannot use the data directory {lock.parent}: {lock.name}: Is a directory;"
+                               " mend that, or choose another with --data-dir")
+
+
+def test_nor_can_the_lock_of_the_embedded_database(tmp_path: Path) -> None:
+    for name in ("postgres", "postgres.lock"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    code, said = weir(tmp_path, "sessions")
+    assert code == 1 and said.startswith("mcp-weir: cannot use ") and "postgres.lock: Is a directory; mend that" in said
+
+
 def test_a_cluster_of_another_postgres_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "postgres"
     folder.mkdir(parents=True)

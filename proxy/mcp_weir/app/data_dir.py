@@ -16,12 +16,16 @@ def make(data_dir: Path) -> None:
     except OSError as error:
         why = error.strerror or type(error).__name__
     if why:
-        raise UsageError(f"cannot use the data directory {data_dir}: {why}; choose another with --data-dir")
+        raise _unusable(data_dir, why)
 
 
 def take_lock(data_dir: Path, name: str = "recorder") -> int:
-    """Hold it for one recorder; the lock ends with the process. Raises UsageError when it is held."""
-    handle = os.open(data_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold it for one recorder; the lock ends with the process. Raises UsageError when it is held, or cannot be."""
+    path = data_dir / f"{name}.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:  # a disk that is read-only or full, somebody else's file
+        raise _unusable(data_dir, f"{path.name}: {error.strerror}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,6 +33,9 @@ def take_lock(data_dir: Path, name: str = "recorder") -> int:
         raise UsageError(
             f"another recorder drains {data_dir}; stop it (perhaps `mcp-weir up`), or give another --data-dir"
         ) from None
+    except OSError as error:  # some network file systems have no locks
+        os.close(handle)
+        raise _unusable(data_dir, f"{path.name} cannot be locked ({error.strerror})") from None
     return handle
 
 
@@ -39,3 +46,7 @@ def hold(data_dir: Path) -> int:
     """
     os.close(take_lock(data_dir))
     return take_lock(data_dir, "up")
+
+
+def _unusable(data_dir: Path, why: str) -> UsageError:
+    return UsageError(f"cannot use the data directory {data_dir}: {why}; mend that, or choose another with --data-dir")

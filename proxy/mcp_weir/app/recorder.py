@@ -27,14 +27,14 @@ log = structlog.get_logger()
 def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> None:
     """Drain the spool until SIGTERM or SIGINT; serve the admin port meanwhile.
 
-    Raises UsageError where another recorder drains this data directory.
+    Raises UsageError where another recorder drains this data directory, or it cannot be used.
     """
     supervised = follow_supervisor()
     data_dir.make(settings.data_dir)
     if not supervised:  # where `up` has it, its recorder is perhaps only about to start
         data_dir.hold(settings.data_dir)
     spool = settings.data_dir / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
+    data_dir.make(spool)
     lock = data_dir.take_lock(settings.data_dir)
     say_ready()  # that it drains is not waited for: the database may come later
     metrics, stop, collector = Metrics(), threading.Event(), otel(settings)

