@@ -43,3 +43,35 @@ def test_a_stream_that_is_pinged_for_months_weighs_no_more_than_at_first() -> No
     settled = joiner.settle(BASE_US + 400_000_000)
     assert told(settled) == [] and settled.open == {} and not joiner.exchanges
     assert not joiner._asked._by_id
+
+
+def test_a_stream_whose_client_never_answers_weighs_no_more_after_a_day_than_after_an_hour() -> None:
+    """What nobody answers gets its verdict behind the idle window, though the stream goes on."""
+    joiner, stream, weights, rows = Joiner(), Exchange(0, "GET"), {}, []
+    joiner.introduce(SESSION, Identity(name="c"))
+    joiner.take(origin(), stream.open())
+    for at in range(30, 86_400, 30):
+        joiner.take(origin(), stream.server_asks(at, at=at, method="ping"))
+        joiner.take(origin(), stream.cancels(at, at=at + 1, direction="server") if at % 60 == 0 else [])
+        settled = joiner.settle(BASE_US + at * 1_000_000)
+        rows += told(settled)
+        weights[at] = len(msgspec.msgpack.encode(joiner.exchanges[origin().stream, stream.number]))
+    assert max(weights.values()) <= weights[3600] * 1.1
+    assert rows == [(str(at), "cancelled" if at % 60 == 0 else "no_answer") for at in range(30, 86_370 - 1800 + 1, 30)]
+    assert len(joiner._asked._by_id) <= 62 and len(joiner._due) <= 2
+    joiner.take(origin(), stream.closes(86_400, response_kind="sse"))
+    assert len(told(joiner.settle(BASE_US + 90_000_000_000))) == 60 and not joiner.exchanges
+
+
+def test_of_a_thousand_questions_at_once_the_last_256_wait() -> None:
+    joiner, stream, post = Joiner(), Exchange(0, "GET"), Exchange(3)
+    joiner.introduce(SESSION, Identity(name="c"))
+    joiner.take(origin(), [*stream.open(), *(fact for n in range(1000) for fact in stream.server_asks(n, at=1))])
+    assert told(joiner.settle(0)) == [(str(n), "no_answer") for n in range(744)]
+    joiner.take(origin(), [*post.open(), *post.answers(999, at=3, member=None, direction="server"),
+                           *post.closes(3.1, status=202)])
+    assert told(joiner.settle(0)) == [("999", "ok")]  # and an answer finds its question among them
+    state = joiner.exchanges[origin().stream, stream.number]
+    joiner.take(origin(), stream.event_ids("a"))
+    joiner.settle(0)
+    assert len(state.requests) == len(joiner._asked._by_id) == 255

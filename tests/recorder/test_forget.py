@@ -11,7 +11,7 @@ import psycopg
 from mcp_weir.attribution.evidence import asked_of, counted_of, lead_key, scope_of
 from mcp_weir.recorder.forget import Subject, forget
 from mcp_weir.sinks.settler import _COLUMNS, Settler, Stored, ToDerive, enqueue
-from mcp_weir.traffic.facts import Identity, TaskSeen
+from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request, TaskSeen
 from spooling import SESSION, call, count, drain, now_us, query, recording, spool, wait, writer_at
 
 OTHER, LEFT = uuid.uuid5(uuid.NAMESPACE_URL, "other"), uuid.uuid5(uuid.NAMESPACE_URL, "left")
@@ -239,4 +239,35 @@ def test_what_is_still_spooled_hands_out_nothing(database_url: str, tmp_path: Pa
     drain(database_url, tmp_path, lambda: count(database_url, "request_rows") == 1)
     handed = query(database_url, "SELECT request_key FROM weir.handed_out")
     assert handed == query(database_url, "SELECT request_key FROM weir.request_rows WHERE principal_key = %s", BOB)
+    writer.close()
+
+
+def test_a_stream_that_goes_on_says_nothing_more_of_whoever_is_forgotten(database_url: str, tmp_path: Path) -> None:
+    """Opened before, still spooled, and for ever after asked and answered: no row, no trace, and the count is right."""
+    writer = writer_at(tmp_path)
+    opened = Opened(exchange=1, wall_us=now_us(), mono_us=1, http_method="GET", session=SESSION, principal_key=ALICE)
+
+    def asks(member: int) -> Request:
+        return Request(exchange=1, member=0x80_0000 + member, at_us=member, direction="server", arguments=SECRET,
+                       jsonrpc_id=str(member), method="elicitation/create")
+
+    spool(writer, [opened, asks(1)])
+    erase(database_url, Subject(principals=frozenset({ALICE})))
+    with recording(database_url, tmp_path) as recorder:
+        wait(lambda: count(database_url, "open_exchanges") == 1)
+        post, _, _, closed = call(2, session=SESSION)
+        answer = Answer(exchange=2, at_us=5, direction="server", jsonrpc_id="1", member=None)
+        spool(writer, [post, answer, msgspec.structs.replace(closed, status=202, response_kind="none")])
+        writer.offer([asks(2)], opened.wall_us // 60_000_000)
+        spool(writer, call(3, principal_key=BOB, session=OTHER))
+        wait(lambda: count(database_url, "request_rows") == 1)
+        assert SECRET not in everything(database_url) and count(database_url, "stream_rows") == 0
+        assert count(database_url, "pending_requests") == 0
+        ended = Closed(exchange=1, at_us=9, closed_by="complete", status=200, response_kind="sse")
+        writer.offer([ended], opened.wall_us // 60_000_000)
+        wait(lambda: count(database_url, "open_exchanges") == 0)
+        assert recorder.state.quarantined == 0
+    assert query(database_url, "SELECT principal_key FROM weir.request_rows") == [(BOB,)]
+    assert count(database_url, "stream_rows") == 0
+    assert query(database_url, "SELECT sum(seen), sum(stored), sum(quarantined) FROM weir.coverage") == [(3, 3, 0)]
     writer.close()

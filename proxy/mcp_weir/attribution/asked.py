@@ -8,6 +8,7 @@ from mcp_weir.traffic.facts import Answer, Request
 
 _Asked = tuple[str, uuid.UUID, str, str]
 SKEW_US = 2_000_000  # how far the clocks of two replicas may differ
+ASKED_AT_MOST = 256  # questions of a server's that wait in one living stream: its state is written whole each time
 
 
 class AskedIndex:
@@ -69,6 +70,25 @@ class AskedIndex:
             if isinstance(found.said, Answer) and (member in state.answers or not _may_answer(found, state, request)):
                 continue
             yield state, member
+
+
+def left_alone(state: ExchangeState, until_us: int) -> tuple[dict[int, str], int | None]:
+    """Outcomes of what the server asked in a stream that lives and is not waited for any more, and the time of the
+    earliest question that is: those from before `until_us` go, and all but the last ASKED_AT_MOST.
+
+    A stream may live for months: what a client never answers would be in its state, and `running`, as long.
+    """
+    if state.finished:
+        return {}, None
+    over = state.answers.keys() | state.settled
+    waits = [r for r in state.requests.values() if r.direction == "server" and r.member not in over]
+    left: dict[int, str] = {}
+    for at, request in enumerate(waits):
+        asked_us = state.opened.wall_us + request.at_us
+        if at >= len(waits) - ASKED_AT_MOST and asked_us > until_us:
+            return left, asked_us
+        left[request.member] = "cancelled" if request.member in state.cancelled else "no_answer"
+    return left, None
 
 
 def _key(state: ExchangeState, request: Request) -> _Asked:

@@ -50,6 +50,15 @@ class Fallbacks:
             self._hellos.popitem(last=False)
         return list(self._tries.get(address, ()))
 
+    def unlearn(self, state: ExchangeState) -> None:
+        """Whoever began here is to be forgotten."""
+        said = [hello_of(state, r) for r in state.requests.values() if r.method == "initialize"]
+        left = [hello for hello in self._hellos.get(address_of(state), ()) if hello not in said]
+        if said and left:
+            self._hellos[address_of(state)] = left
+        elif said:
+            self._hellos.pop(address_of(state), None)
+
     def followed(self, state: ExchangeState, request: Request) -> bool:
         """The same client fell back to `initialize`."""
         said = request.client
@@ -76,6 +85,12 @@ def address_of(state: ExchangeState) -> Address:
     """Never across principals; nor, where one client is taken for another, across addresses or agents."""
     opened = state.opened
     return state.origin.service, opened.principal_key, opened.client_addr, opened.user_agent
+
+
+def hello_of(state: ExchangeState, request: Request) -> Hello:
+    """What this `initialize` tells of its client."""
+    who = request.client
+    return Hello(state.opened.wall_us, who.name if who else None, who.version if who else None)
 
 
 def is_try(state: ExchangeState, request: Request) -> bool:

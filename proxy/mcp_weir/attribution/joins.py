@@ -5,12 +5,13 @@ Negative verdicts wait for the watermark: the wall time before which everything 
 """
 
 import dataclasses
-import heapq
 import uuid
 from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
 
-from mcp_weir.attribution.asked import AskedIndex
-from mcp_weir.attribution.fallbacks import Address, Fallbacks, Hello, address_of, is_try
+from mcp_weir.attribution.asked import AskedIndex, left_alone
+from mcp_weir.attribution.due import EVER, Due
+from mcp_weir.attribution.fallbacks import Address, Fallbacks, Hello, address_of, hello_of, is_try
 from mcp_weir.attribution.operations import HandedOut, Operations, TaskEnd, handed_out, looks_for, task_end
 from mcp_weir.attribution.state import Elsewhere, ExchangeId, ExchangeState, Origin
 from mcp_weir.attribution.verdicts import (
@@ -22,12 +23,22 @@ from mcp_weir.attribution.verdicts import (
     row_of,
     without_request,
 )
-from mcp_weir.traffic.facts import Answer, Assigned, EventIds, Heartbeat, Identity, Line, Opened, Request, TaskSeen
+from mcp_weir.traffic.facts import (
+    Answer,
+    Assigned,
+    EventIds,
+    Fact,
+    Heartbeat,
+    Identity,
+    Line,
+    Opened,
+    Request,
+    TaskSeen,
+)
 
 _RESUMED_WITHIN_US = 300_000_000  # how long a closed standing stream is remembered for one that resumes it
 _CLIENTS_KNOWN = 65_536
 _HELD_AT_MOST = 100_000  # exchanges in memory; beyond it the oldest that only wait are given up
-_Due = tuple[int, str, int, str]  # watermark, stream, exchange, why
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,13 +63,16 @@ class Settled:
 class Joiner:
     """Holds what is unresolved; the recorder persists it. Work follows what a batch touches, not what is held."""
 
-    def __init__(self, idle_window_us: int = 1_800_000_000) -> None:
+    def __init__(
+        self, idle_window_us: int = 1_800_000_000, covers: Callable[[ExchangeState], bool] = lambda _: False
+    ) -> None:
         self.exchanges: dict[ExchangeId, ExchangeState] = {}
         self.operations = Operations()
         self.fallbacks = Fallbacks()
         self.clients: OrderedDict[uuid.UUID, Identity] = OrderedDict()
         self.introduced: deque[uuid.UUID] = deque(maxlen=_CLIENTS_KNOWN)  # for whoever keeps what depends on it
         self._idle_window_us = idle_window_us
+        self._covers = covers  # whose exchange this is asked to be forgotten: of it nothing is kept
         self._asked = AskedIndex()
         self._by_stream: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
         self._by_session: dict[uuid.UUID, set[ExchangeId]] = defaultdict(set)
@@ -66,8 +80,7 @@ class Joiner:
         self._closed_now: set[ExchangeId] = set()
         self._heard: list[Elsewhere] = []
         self._tasks: list[TaskEnd] = []
-        self._due: list[_Due] = []  # a heap
-        self._agreed: set[_Due] = set()  # what is in it: an exchange is looked at often before its time comes
+        self._due = Due()
         self._given_up: dict[ExchangeId, str] = {}
         self._waiting: set[ExchangeId] = set()  # over, and unresolved
         self._fresh: set[ExchangeId] = set()  # not in the database yet: nobody else can have known of it
@@ -89,7 +102,10 @@ class Joiner:
             ident = (origin.stream, fact.exchange)
             if isinstance(fact, Opened):
                 if ident not in self.exchanges:
-                    self._hold(ExchangeState(origin, fact, continues=self._continued(fact)))
+                    opened = ExchangeState(origin, fact, continues=self._continued(fact))
+                    if self._covers(opened):
+                        opened.scrub()
+                    self._hold(opened)
                     self._fresh.add(ident)
                 self._touched.add(ident)  # its line's position is committed: so must it be, were it alone in the line
                 continue
@@ -100,23 +116,35 @@ class Joiner:
             if isinstance(fact, Answer | Assigned) and fact.session not in (None, session):
                 self._asked.drop(state)
             heard = state.fold(fact)
-            if state.session != session:  # whatever is unresolved waits under its new name
+            if state.session != session and self._covers(state):
+                self._scrub(state)
+            elif state.session != session:  # whatever is unresolved waits under its new name
                 for request in state.requests.values():
                     self._asked.add(state, request)
-            if heard is not None:
-                self._heard.append(heard)
-            if isinstance(fact, TaskSeen) and (end := task_end(state, fact)) is not None:
-                self._tasks.append(end)
-            if isinstance(fact, EventIds) and state.continues in self.exchanges:
-                self.exchanges[state.continues].fold(fact)  # a chain of resumptions leads back to the first
             self._touched.add(ident)
             if state.finished and not was_finished:
                 self._closed_now.add(ident)
-            if isinstance(fact, Request):
-                self._asked.add(state, fact)
-                if fact.method == "initialize":
-                    who = fact.client or Identity()
-                    self.greeted(address_of(state), Hello(state.opened.wall_us, who.name, who.version))
+            if heard is not None:
+                self._heard.append(heard)
+            if not state.forgotten:
+                self._note(state, fact)
+
+    def _note(self, state: ExchangeState, fact: Fact) -> None:
+        """What a fact says beyond its own exchange."""
+        if isinstance(fact, TaskSeen) and (end := task_end(state, fact)) is not None:
+            self._tasks.append(end)
+        if isinstance(fact, EventIds) and state.continues in self.exchanges:
+            self.exchanges[state.continues].fold(fact)  # a chain of resumptions leads back to the first
+        if isinstance(fact, Request):
+            self._asked.add(state, fact)
+            if fact.method == "initialize":
+                self.greeted(address_of(state), hello_of(state, fact))
+
+    def _scrub(self, state: ExchangeState) -> None:
+        """Only now is it known whose exchange this is."""
+        self._asked.drop(state)
+        self.fallbacks.unlearn(state)
+        state.scrub()
 
     def receive(self, heard: Elsewhere) -> bool:
         """An answer or cancel that another exchange carried; False when no request here waits for it."""
@@ -153,7 +181,7 @@ class Joiner:
         """Nothing will be answered in this session after that wall time."""
         why = {"client": "client_aborted", "upstream": "upstream_aborted"}.get(closed_by or "", "")
         for ident in self._by_session.get(session, set()) & self._waiting:
-            self._agree((at_us, str(ident[0]), ident[1], why))
+            self._due.agree(at_us, ident, why)
 
     def introduce(self, session: uuid.UUID, client: Identity) -> None:
         """Who the client of a transport session is: its rows say so too."""
@@ -231,12 +259,13 @@ class Joiner:
             state.shed(member)
 
     def _verdicts(self, state: ExchangeState, result: Settled, watermark_us: int) -> None:
+        left = self._left_alone(state, watermark_us)
         elsewhere = set(state.requests) if redirected(state) else set()
         state.settled |= elsewhere
         for member, request in state.requests.items():
             if member in state.settled:
                 continue
-            outcome = self._outcome(state, request, watermark_us)
+            outcome = left.get(member) or self._outcome(state, request, watermark_us)
             if outcome is None or not self._linked(state, request, watermark_us):
                 continue
             if not self._introduced(state, request, watermark_us):
@@ -252,7 +281,7 @@ class Joiner:
         if state.finished and -1 not in state.settled and state.requests.keys() <= elsewhere:
             state.settled.add(-1)
             outcome = without_request(state)
-            if outcome is not None:
+            if outcome is not None and not state.forgotten:
                 result.rows.append((row_of(state, None, outcome, result.who_of(state)), state))
 
     def _goes_on(self, state: ExchangeState, request: Request, answer: Answer, row: Row, result: Settled) -> None:
@@ -281,6 +310,13 @@ class Joiner:
             self._wait(state, over_us)
             return None
         return self._tried(state, request, outcome, watermark_us) if is_try(state, request) else outcome
+
+    def _left_alone(self, state: ExchangeState, watermark_us: int) -> dict[int, str]:
+        until_us = EVER if state.ident in self._given_up else watermark_us - self._idle_window_us
+        left, next_us = left_alone(state, until_us)
+        if next_us is not None:
+            self._due.agree(next_us + self._idle_window_us, state.ident, "again")
+        return left
 
     def _tried(self, state: ExchangeState, request: Request, outcome: str, watermark_us: int) -> str | None:
         """A refused modern try is a probe where `initialize` follows: wait until that is known."""
@@ -316,12 +352,7 @@ class Joiner:
 
     def _wait(self, state: ExchangeState, until_us: int) -> None:
         self._waiting.add(state.ident)
-        self._agree((until_us, str(state.origin.stream), state.opened.exchange, "again"))
-
-    def _agree(self, due: _Due) -> None:
-        if due not in self._agreed:
-            self._agreed.add(due)
-            heapq.heappush(self._due, due)
+        self._due.agree(until_us, state.ident, "again")
 
     def _lingers(self, state: ExchangeState, watermark_us: int) -> bool:
         until_us = state.ended_us + min(_RESUMED_WITHIN_US, self._idle_window_us)
@@ -338,11 +369,8 @@ class Joiner:
 
     def _fall_due(self, watermark_us: int) -> None:
         crowded = len(self.exchanges) > _HELD_AT_MOST
-        while self._due and (self._due[0][0] <= watermark_us or crowded):
-            due = heapq.heappop(self._due)
-            self._agreed.discard(due)
-            _, stream, number, why = due
-            ident = (uuid.UUID(stream), number)
+        while (due := self._due.take(EVER if crowded else watermark_us)) is not None:
+            ident, why = due
             if ident not in self.exchanges:
                 continue
             self._touched.add(ident)

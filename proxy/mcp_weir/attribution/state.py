@@ -54,6 +54,7 @@ class ExchangeState(msgspec.Struct):
     spoken: int = 0  # answers and cancels for other exchanges so far
     assigned: uuid.UUID | None = None
     continues: ExchangeId | None = None  # the exchange whose stream this one resumes
+    forgotten: bool = False  # its subject asked to be: nothing that it says is taken any more
 
     @property
     def ident(self) -> ExchangeId:
@@ -95,8 +96,19 @@ class ExchangeState(msgspec.Struct):
         self.announced.discard(member)
         self.settled.add(-1)
 
+    def scrub(self) -> None:
+        """Leave nothing of it but that it was, for ever: it can still be ended and counted."""
+        opened = self.opened
+        self.opened = Opened(
+            exchange=opened.exchange, wall_us=opened.wall_us, mono_us=opened.mono_us, http_method=opened.http_method)
+        for said in (self.requests, self.answers, self.answered_us, self.cancelled, self.operations, self.flags):
+            said.clear()
+        self.event_ids, self.assigned, self.continues, self.forgotten = [], None, None, True
+
     def fold(self, fact: Fact) -> Elsewhere | None:
         """Take one more fact of this exchange; returns what speaks of a request that is not in it."""
+        if self.forgotten and not isinstance(fact, Closed):
+            return None
         match fact:
             case Request():
                 self.requests[fact.member] = fact

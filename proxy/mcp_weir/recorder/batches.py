@@ -116,7 +116,7 @@ def _continues(state: ExchangeState) -> uuid.UUID | None:
 
 
 def _stream_kind(state: ExchangeState) -> str | None:
-    if state.closed is not None and (state.closed.status or 500) >= 400 and not state.shown:
+    if state.forgotten or state.closed is not None and (state.closed.status or 500) >= 400 and not state.shown:
         return None
     if state.opened.http_method == "GET":
         if state.opened.transport == "sse":

@@ -15,7 +15,6 @@ import psycopg
 from mcp_weir.attribution.conversations import Scope
 from mcp_weir.attribution.evidence import principals_scope
 from mcp_weir.attribution.state import ExchangeState
-from mcp_weir.recorder.forgotten import scrub
 from mcp_weir.store.queries import sql
 
 
@@ -59,7 +58,7 @@ def _scrub_open(conn: psycopg.Connection, subject: Subject, before: datetime) ->
     for stream, exchange, packed in conn.execute("SELECT stream, exchange, state FROM weir.open_exchanges").fetchall():
         state = msgspec.msgpack.decode(packed, type=ExchangeState)
         if state.session in subject.sessions or state.opened.principal_key in subject.principals:
-            scrub(state)
+            state.scrub()
             scrubbed.append((msgspec.msgpack.encode(state), stream, exchange))
     with conn.cursor() as cur:
         cur.executemany(

@@ -56,7 +56,8 @@ class Intake:
         self._condemned, self._broken = condemned, {segment for segment, _ in condemned}
         self._forgotten = Forgotten(conn)
         sink.tombstone = self._forgotten.newest
-        self._tail, self._joiner = Tail(root), Joiner(int(idle_window.total_seconds() * 1e6))
+        self._tail = Tail(root)
+        self._joiner = Joiner(int(idle_window.total_seconds() * 1e6), self._forgotten.covers)
         self._quick = Quick(sink.packer, self._joiner, self._forgotten, keep_rows=sink.keep_rows)
         self._meeting = Meeting(conn, sink.recorder, self._joiner, idle_window)
         self._coverage = coverage.Coverage(root)

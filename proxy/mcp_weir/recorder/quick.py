@@ -178,9 +178,11 @@ class Way:
     def _look_at_hello(self, payload: bytes) -> None:
         """A session that begins here is known to its next line; its row is made the general way."""
         match decode(payload):
-            case [Opened(session=None), Request(method="initialize", client=Identity() as client),
+            case [Opened(session=None, principal_key=principal),
+                  Request(method="initialize", client=Identity() as client),
                   Answer(session=uuid.UUID() as session, member=0, outcome="ok"), Closed(status=int(status))]:
-                if status < 400 and not self._quick.forgotten.names(session):
+                names = self._quick.forgotten.names
+                if status < 400 and not names(session) and not (principal is not None and names(principal)):
                     self.talks[str(session)] = Talk(session, Identity(name=client.name, version=client.version))
 
     def _talk(self, opened: PlainOpened) -> Talk:
