@@ -67,3 +67,39 @@ def test_long_ids_of_strangers_are_not_kept() -> None:
     assert keys.session_key(b"x" * 60_000) == keys.session_key(b"x" * 60_000)
     keys.principal_key(b"x" * 60_000)
     assert keys._known_session.cache_info().currsize == keys._known_principal.cache_info().currsize == 0
+
+
+NO_HARD_LINKS = """
+import ctypes, os, platform, struct, sys
+from pathlib import Path
+calls = {"x86_64": (86, 265), "aarch64": (37,)}[platform.machine()]  # link(2), linkat(2)
+code = [(0x20, 0, 0, 0)]  # the system call's number
+code += [(0x15, len(calls) - n, 0, number) for n, number in enumerate(calls)]
+code += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050000 | 1)]  # allow; else EPERM
+program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in code))
+filter = ctypes.create_string_buffer(struct.pack("HP", len(code), ctypes.addressof(program)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # no new privileges
+if libc.prctl(22, 2, filter, 0, 0):  # seccomp
+    sys.exit(77)
+os.umask(0)
+from mcp_weir.keys import load_or_create
+path = Path(sys.argv[1])
+try:
+    os.link(__file__ if "__file__" in globals() else sys.executable, path.with_name("linked"))
+except PermissionError:
+    print(load_or_create(path).hex())
+"""
+
+
+def test_where_nothing_can_be_linked_the_key_is_as_private_and_as_whole(tmp_path: Path) -> None:
+    """As on file systems without hard links (exFAT, some network disks): there link(2) says EPERM."""
+    path = tmp_path / "data" / "key"
+    path.parent.mkdir()
+    command = [sys.executable, "-c", NO_HARD_LINKS, str(path)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = {child.communicate(timeout=60)[0].strip() for child in running}
+    if {child.returncode for child in running} == {77}:
+        pytest.skip("system calls cannot be filtered here")
+    assert said == {load_or_create(path).hex()}
+    assert path.stat().st_mode & 0o777 == 0o600 and os.listdir(path.parent) == ["key"]

@@ -1,6 +1,7 @@
 """Rules of attribution where real clients and servers make them bite: probes, ends of sessions, redirects."""
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ def odd_server(*manners: str) -> contextlib.AbstractContextManager[Running]:
 
 
 def becomes(database_url: str, sql: str, want: list[tuple[Any, ...]], timeout: float = 90) -> None:
-    wait_until(lambda: query(database_url, sql) == want, timeout, f"{query(database_url, sql)}, not {want},")
+    deadline = time.monotonic() + timeout
+    while (found := query(database_url, sql)) != want:
+        if time.monotonic() > deadline:
+            everything = query(database_url, "SELECT method, outcome, http_status, flags FROM weir.requests")
+            pytest.fail(f"{found}, not {want}, within {timeout} s; of {everything}")
+        time.sleep(0.05)
 
 
 async def test_a_client_that_asks_whether_a_legacy_server_is_modern_has_not_failed(

@@ -106,6 +106,7 @@ def test_a_cut_answer_never_ends_cleanly(upstream: Any, weir: Any, tools: Any, p
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "protocol"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "protocol"),
         (b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "protocol"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "protocol"),
         (b"HTTP/1.1 103 E\r\n\r\n" * 1000, "protocol"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "protocol"),
     ],
@@ -118,6 +119,7 @@ def test_an_answer_that_is_none_is_a_502_with_the_request_s_id(
     said = json.loads(got.body)
     assert (got.status, got.get(b"content-type"), said["id"]) == (502, b"application/json", "seven")
     assert said["error"]["code"] == -32000 and said["error"]["data"] == {"kind": kind}
+    assert all(one.status == 103 for one in got.informed)  # nobody is told to switch
     (closed,) = through.closed()
     assert (closed.closed_by, closed.upstream_error, closed.status) == ("upstream", kind, 502)
     assert through.of(tools.Request)[0].jsonrpc_id == '"seven"'

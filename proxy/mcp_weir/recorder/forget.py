@@ -7,7 +7,6 @@ import base64
 import dataclasses
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
 
 import msgspec
 import psycopg
@@ -41,9 +40,7 @@ def forget(conn: psycopg.Connection, subject: Subject) -> dict[str, int]:
         tombstones = [(key, None) for key in sessions] + [(None, key) for key in principals]
         with conn.cursor() as cur:
             cur.executemany("INSERT INTO weir.tombstones (session_key, principal_key) VALUES (%s, %s)", tombstones)
-        at = conn.execute("SELECT clock_timestamp()").fetchone()
-        assert at is not None
-        erased = {"open_exchanges": _scrub_open(conn, subject, at[0])}
+        erased = {"open_exchanges": _scrub_open(conn, subject)}
         words = [word.encode() for word in _spellings(subject)]
         values = {"sessions": sessions, "principals": principals, "words": words,
                   "scopes": _scopes(conn, principals)}
@@ -52,7 +49,7 @@ def forget(conn: psycopg.Connection, subject: Subject) -> dict[str, int]:
     return erased
 
 
-def _scrub_open(conn: psycopg.Connection, subject: Subject, before: datetime) -> int:
+def _scrub_open(conn: psycopg.Connection, subject: Subject) -> int:
     """What is still running keeps its place, to be ended and counted, and loses everything that it says."""
     scrubbed = []
     for stream, exchange, packed in conn.execute("SELECT stream, exchange, state FROM weir.open_exchanges").fetchall():
