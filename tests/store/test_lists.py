@@ -144,8 +144,9 @@ async def test_sessions_are_filtered_and_paged(world: World, conn: psycopg.Async
     assert [s.session_key for s in (await reads.sessions(conn, week, cursor=first.next)).items] == [old]
     (user,) = await reads.principals(conn, DAY_NOW)
     assert (user.principal_key, user.principal, user.errors) == ("0102", "ann@example.org", 2)
-    assert {(share.era, share.sessions) for share in await reads.eras(conn, DAY_NOW)} == {("legacy", 1), ("modern", 1)}
-    assert sum(p.legacy + p.modern for p in await reads.era_series(conn, week)) == 3
+    today = await reads.seen(conn, DAY_NOW)
+    assert {(share.era, share.sessions) for share in today.eras} == {("legacy", 1), ("modern", 1)}
+    assert sum(p.legacy + p.modern for p in (await reads.seen(conn, week)).era_series) == 3
 
 
 async def test_a_late_commit_is_followed_once(world: World, conn: psycopg.AsyncConnection) -> None:

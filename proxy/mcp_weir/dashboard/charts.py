@@ -80,19 +80,20 @@ class Chart:
         return [(round(100 * (index + 0.5) / many, 2), f"{self.times[index]:{form}}")
                 for index in range(every // 2, many, every)]
 
-    def bars(self) -> list[tuple[str, float, float, float, float]]:
-        """(colour, x, y, width, height) of each part of each stacked bar."""
-        found = []
-        for index in range(len(self.times)):
-            base = 0.0
-            for series in self.series:
-                value = series.values[index] or 0.0
-                tall = value / self.top * HEIGHT
+    def bars(self) -> list[tuple[str, str]]:
+        """(colour, SVG path) of each layer of stacked bars: one path, as a week of two layers is 336 bars."""
+        top, wide = self.top, WIDTH / max(len(self.times), 1)  # once: finding the top looks at every value
+        bases, found = [0.0] * len(self.times), []
+        for series in self.series:
+            parts = []
+            for index, value in enumerate(series.values):
                 if value:
-                    wide = WIDTH / len(self.times)
-                    left, high = index * wide + wide * 0.08, HEIGHT - base - tall
-                    found.append((series.colour, round(left, 2), round(high, 2), round(wide * 0.84, 2), round(tall, 2)))
-                base += tall
+                    tall = value / top * HEIGHT
+                    high = HEIGHT - bases[index] - tall
+                    bases[index] += tall
+                    left, right = (index + 0.08) * wide, (index + 0.92) * wide
+                    parts.append(f"M{left:.2f} {high:.2f}H{right:.2f}v{tall:.2f}H{left:.2f}z")
+            found.append((series.colour, "".join(parts)))
         return found
 
     def paths(self) -> list[tuple[str, str]]:
@@ -101,21 +102,17 @@ class Chart:
 
     def _path(self, values: Values) -> str:
         wide, parts, pen = WIDTH / max(len(values), 1), [], False
+        low, high = self._decades if self.log else (0, 1)
+        top = self.top
         for index, value in enumerate(values):
             if value is None:
                 pen = False
                 continue
-            x, y = (index + 0.5) * wide, HEIGHT - self._share(value) * HEIGHT
+            share = _decade_share(value, low, high) if self.log else value / top
+            x, y = (index + 0.5) * wide, HEIGHT - share * HEIGHT
             parts.append(f"L{x:.1f} {y:.1f}" if pen else f"M{x - 2:.1f} {y:.1f}L{x:.1f} {y:.1f}")
             pen = True
         return "".join(parts)
-
-    def _share(self, value: float) -> float:
-        """How high up a value stands, from 0 to 1."""
-        if not self.log:
-            return value / self.top
-        low, high = self._decades
-        return min(max((math.log10(max(value, 1e-9)) - low) / (high - low), 0.0), 1.0)
 
     @property
     def _decades(self) -> tuple[int, int]:
@@ -180,19 +177,24 @@ def grain(points: Sequence[Point] | Sequence[EraPoint]) -> timedelta:
     return points[1].at - points[0].at if len(points) > 1 else timedelta(minutes=1)
 
 
-def spark(values: Sequence[float]) -> list[tuple[float, float, float, float]]:
-    """(x, y, width, height) of small bars in a box of 96 by 22; at most 48 of them."""
+def spark(values: Sequence[float]) -> str:
+    """Small bars in a box of 96 by 22 as an SVG path; at most 48 of them."""
     if not values or not max(values):
-        return []
+        return ""
     together = -(-len(values) // 48)
     sums = [sum(values[i:i + together]) for i in range(0, len(values), together)]
     wide, most = 96 / len(sums), max(sums)
-    found = []
+    bar, found = max(wide - 0.6, 0.8), []
     for index, value in enumerate(sums):
-        tall = max(value / most * 22, 1.5) if value else 0.0
-        if tall:
-            found.append((round(index * wide, 2), round(22 - tall, 2), round(max(wide - 0.6, 0.8), 2), round(tall, 2)))
-    return found
+        if value:
+            tall = max(value / most * 22, 1.5)
+            found.append(f"M{index * wide:.2f} {22 - tall:.2f}h{bar:.2f}v{tall:.2f}h{-bar:.2f}z")
+    return "".join(found)
+
+
+def _decade_share(value: float, low: int, high: int) -> float:
+    """How high up a value stands between two powers of ten, from 0 to 1."""
+    return min(max((math.log10(max(value, 1e-9)) - low) / (high - low), 0.0), 1.0)
 
 
 def _short(value: float | None) -> float | None:

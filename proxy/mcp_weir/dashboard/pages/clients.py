@@ -20,11 +20,9 @@ class ClientsView:
 async def clients(ask: Ask) -> ClientsView:
     """Who connects, in which version, and who still speaks which revision."""
     where = ask.where(client=ask.filters["client"])
-    return ClientsView(
-        clients=await reads.clients(ask.conn, ask.window, where, limit=ask.filters.limit or 200),
-        eras=await reads.eras(ask.conn, ask.window, where),
-        era_series=await reads.era_series(ask.conn, ask.window, where),
-    )
+    came = await reads.seen(ask.conn, ask.window, where)
+    found = await reads.clients(ask.conn, ask.window, where, limit=ask.filters.limit or 200, known=came)
+    return ClientsView(clients=found, eras=came.eras, era_series=came.era_series)
 
 
 async def users(ask: Ask) -> tuple[PrincipalSummary, ...]:

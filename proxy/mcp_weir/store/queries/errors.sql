@@ -1,25 +1,6 @@
--- Failures of the window's hours, alike ones together: whole days by day, what is left of the edges by hour, and for one
--- client all by hour. Who had them, and which was the last, only for those that are shown.
+-- Failures of the window's hours, alike ones together. Who had them, and which was the last, only for those that are shown.
 WITH found AS (
-    SELECT outcome, method, target, http_status, error_code, message, clients::text AS clients, requests::float8 AS n, first_at, last_at
-    FROM weir.error_day
-    WHERE %(client)s::text IS NULL AND at >= weir.edge(%(since)s, '24 hours') AND at < weir.end_edge(%(until)s, '24 hours')
-        AND {_error_filter}
-    UNION ALL
-    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
-    FROM weir.error_hour
-    WHERE %(client)s::text IS NULL AND at >= date_bin('1 hour', %(since)s, timestamptz '1970-01-01 00:00:00+00')
-        AND at < least(weir.edge(%(since)s, '24 hours'), %(until)s) AND {_error_filter}
-    UNION ALL
-    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
-    FROM weir.error_hour
-    WHERE %(client)s::text IS NULL AND at >= greatest(weir.edge(%(since)s, '24 hours'), weir.end_edge(%(until)s, '24 hours'))
-        AND at < %(until)s AND {_error_filter}
-    UNION ALL
-    SELECT outcome, method, target, http_status, error_code, message, ARRAY[client]::text, requests::float8, at, last_at
-    FROM weir.error_hour
-    WHERE client = %(client)s AND at >= date_bin('1 hour', %(since)s, timestamptz '1970-01-01 00:00:00+00')
-        AND at < %(until)s AND {_error_filter}
+    {parts}
 ), grouped AS (
     SELECT outcome, method, target, http_status, error_code, message, sum(n)::bigint AS count,
         min(first_at) AS first_at, max(last_at) AS last_at, array_agg(clients) AS clients

@@ -2,13 +2,13 @@
 -- the `top` most asked for, or of all.
 WITH counted AS (
     SELECT CASE WHEN %(by_service)s THEN service END AS service, name, {_facet_sums}
-    FROM weir.faceted(%(facet)s, %(since)s, %(until)s) WHERE {_facet_filter} GROUP BY 1, 2
+    FROM {counts} AS f GROUP BY 1, 2 HAVING sum(requests) > 0
 ), ranked AS (
-    SELECT CASE WHEN %(by_service)s THEN service END AS service, name, latency_bucket, sum(calls::float8) AS n
-    FROM weir.latencies(%(facet)s, %(since)s, %(until)s)
-    WHERE {_facet_filter} AND (%(top)s::int IS NULL OR name = ANY (ARRAY(
+    SELECT CASE WHEN %(by_service)s THEN service END AS service, name, latency_bucket, sum(calls) AS n
+    FROM {latencies} AS l
+    WHERE (%(top)s::int IS NULL OR name = ANY (ARRAY(
         SELECT name FROM counted ORDER BY requests DESC, name LIMIT %(top)s)))
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2, 3 HAVING sum(calls) > 0
 ), running AS (
     SELECT service, name, latency_bucket, sum(n) OVER (PARTITION BY service, name ORDER BY latency_bucket) AS upto,
         sum(n) OVER (PARTITION BY service, name) AS total

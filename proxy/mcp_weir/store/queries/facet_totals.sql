@@ -1,9 +1,9 @@
 -- One window's figures from one facet, of one of its names where one is asked for.
 WITH counted AS (
-    SELECT {_facet_sums} FROM weir.faceted(%(facet)s, %(since)s, %(until)s) WHERE {_facet_filter}
+    SELECT {_facet_sums} FROM {counts} AS f
 ), ranked AS (
-    SELECT latency_bucket, sum(sum(calls::float8)) OVER (ORDER BY latency_bucket) AS upto, sum(sum(calls::float8)) OVER () AS total
-    FROM weir.latencies(%(facet)s, %(since)s, %(until)s) WHERE {_facet_filter} GROUP BY 1
+    SELECT latency_bucket, sum(sum(calls)) OVER (ORDER BY latency_bucket) AS upto, sum(sum(calls)) OVER () AS total
+    FROM {latencies} AS l GROUP BY 1 HAVING sum(calls) > 0
 ), percentiles AS (
     SELECT {_percentiles} FROM ranked
 )

@@ -4,5 +4,5 @@ WITH fresh AS (
     WHERE recorded_xid >= pg_snapshot_xmin(%(mark)s::pg_snapshot)
         AND NOT pg_visible_in_snapshot(recorded_xid, %(mark)s::pg_snapshot) AND {_request_filter}
 )
-SELECT f.*, d.session_key AS derived_key FROM fresh f LEFT JOIN weir.derived_requests d USING (request_key, started_at)
-ORDER BY started_at, request_key
+SELECT f.*, d.session_key AS derived_key FROM fresh f LEFT JOIN {_derived_join}
+ORDER BY f.started_at, f.request_key

@@ -5,7 +5,8 @@ FROM unnest(%(names)s::text[], %(services)s::text[]) AS n (name, service), LATER
     FROM weir.facet_hour f, LATERAL (
         SELECT started_at FROM weir.request_rows
         WHERE method = 'tools/call' AND direction = 'client' AND target = n.name AND service = n.service
-            AND started_at >= greatest(f.at, %(since)s) AND started_at < least(f.at + interval '1 hour', %(until)s)
+            AND started_at >= %(since)s AND started_at < %(until)s -- which of the days to plan for
+            AND started_at >= f.at AND started_at < f.at + interval '1 hour'
             AND (%(client)s::text IS NULL OR coalesce(client_label, client_name, '') = %(client)s)
         ORDER BY started_at DESC LIMIT 1) r
     WHERE f.facet = 'tool' AND f.name = n.name AND f.service = n.service

@@ -6,8 +6,7 @@ WITH shown AS (
     WHERE last_seen >= %(since)s AND first_seen < %(until)s AND (%(service)s::text IS NULL OR service = %(service)s)
     GROUP BY 1, 2
 ), called AS (
-    SELECT service, name AS tool, sum(requests) AS n FROM weir.faceted('tool', %(since)s, %(until)s)
-    WHERE %(service)s::text IS NULL OR service = %(service)s
+    SELECT service, name AS tool, sum(requests) AS n FROM {counts} AS f
     GROUP BY 1, 2
 )
 SELECT s.tool, s.service, s.tokens, s.times_listed, s.first_seen, s.last_seen, coalesce(c.n, 0)::bigint AS calls, s.versions

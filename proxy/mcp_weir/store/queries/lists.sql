@@ -1,4 +1,3 @@
 -- The window's tools/list requests and the tokens of their answers.
 SELECT coalesce(sum(requests), 0)::bigint AS lists, coalesce(sum(tokens_out), 0)::bigint AS tokens
-FROM weir.faceted('method', %(since)s, %(until)s)
-WHERE name = 'tools/list' AND (%(service)s::text IS NULL OR service = %(service)s)
+FROM {counts} AS f

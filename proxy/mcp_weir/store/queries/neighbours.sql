@@ -1,23 +1,18 @@
--- What was called just before and just after the tool's newest 100 calls, in the same session and within an hour.
+-- What was called just before and just after these calls, in the same session and within an hour. All of it lies between
+-- `first` and `last`: without them every day's partition would be planned, four times.
 WITH calls AS (
-    SELECT coalesce(r.session_key, d.session_key) AS session_key, r.session_key IS NULL AS derived, r.started_at
-    FROM (
-        SELECT * FROM weir.request_rows
-        WHERE method = 'tools/call' AND target = %(tool)s AND started_at >= %(since)s AND started_at < %(until)s
-            AND (%(service)s::text IS NULL OR service = %(service)s)
-        ORDER BY started_at DESC LIMIT 100) r
-    LEFT JOIN weir.derived_requests d ON d.request_key = r.request_key AND d.started_at = r.started_at
+    SELECT * FROM unnest(%(sessions)s::uuid[], %(derived)s::bool[], %(at)s::timestamptz[]) AS c (session_key, derived, started_at)
 ), beside AS (
     SELECT 'before' AS side, b.target, b.outcome FROM calls c, LATERAL (
         SELECT r.target, r.outcome FROM weir.request_rows r
-        WHERE r.session_key = c.session_key AND r.started_at < c.started_at
+        WHERE r.started_at >= %(first)s AND r.started_at < %(last)s AND r.session_key = c.session_key AND r.started_at < c.started_at
             AND r.started_at > c.started_at - interval '1 hour' AND r.method = 'tools/call'
         ORDER BY r.started_at DESC LIMIT 1) b
     WHERE NOT c.derived
     UNION ALL
     SELECT 'after', a.target, a.outcome FROM calls c, LATERAL (
         SELECT r.target, r.outcome FROM weir.request_rows r
-        WHERE r.session_key = c.session_key AND r.started_at > c.started_at
+        WHERE r.started_at >= %(first)s AND r.started_at < %(last)s AND r.session_key = c.session_key AND r.started_at > c.started_at
             AND r.started_at < c.started_at + interval '1 hour' AND r.method = 'tools/call'
         ORDER BY r.started_at LIMIT 1) a
     WHERE NOT c.derived
@@ -25,7 +20,8 @@ WITH calls AS (
     SELECT 'before', b.target, b.outcome FROM calls c, LATERAL (
         SELECT r.target, r.outcome FROM weir.derived_requests d
             JOIN weir.request_rows r ON r.request_key = d.request_key AND r.started_at = d.started_at
-        WHERE d.session_key = c.session_key AND d.started_at < c.started_at
+                AND r.started_at >= %(first)s AND r.started_at < %(last)s
+        WHERE d.started_at >= %(first)s AND d.started_at < %(last)s AND d.session_key = c.session_key AND d.started_at < c.started_at
             AND d.started_at > c.started_at - interval '1 hour' AND r.method = 'tools/call'
         ORDER BY d.started_at DESC LIMIT 1) b
     WHERE c.derived
@@ -33,7 +29,8 @@ WITH calls AS (
     SELECT 'after', a.target, a.outcome FROM calls c, LATERAL (
         SELECT r.target, r.outcome FROM weir.derived_requests d
             JOIN weir.request_rows r ON r.request_key = d.request_key AND r.started_at = d.started_at
-        WHERE d.session_key = c.session_key AND d.started_at > c.started_at
+                AND r.started_at >= %(first)s AND r.started_at < %(last)s
+        WHERE d.started_at >= %(first)s AND d.started_at < %(last)s AND d.session_key = c.session_key AND d.started_at > c.started_at
             AND d.started_at < c.started_at + interval '1 hour' AND r.method = 'tools/call'
         ORDER BY d.started_at LIMIT 1) a
     WHERE c.derived

@@ -8,5 +8,5 @@ WITH page AS (
 ), cut AS (
     SELECT * FROM page ORDER BY sort_value {way}, request_key {way} LIMIT %(limit)s
 )
-SELECT c.*, d.session_key AS derived_key FROM cut c LEFT JOIN weir.derived_requests d USING (request_key, started_at)
-ORDER BY sort_value {way}, request_key {way}
+SELECT f.*, d.session_key AS derived_key FROM cut f LEFT JOIN {_derived_join}
+ORDER BY f.sort_value {way}, f.request_key {way}

@@ -4,5 +4,5 @@ WITH found AS (
     WHERE r.method = 'tools/call' AND r.target = %(tool)s AND r.duration_ms IS NOT NULL AND {_request_filter}
     ORDER BY r.duration_ms DESC LIMIT 10
 )
-SELECT f.*, d.session_key AS derived_key FROM found f LEFT JOIN weir.derived_requests d USING (request_key, started_at)
+SELECT f.*, d.session_key AS derived_key FROM found f LEFT JOIN {_derived_join}
 ORDER BY duration_ms DESC

@@ -1,6 +1,9 @@
--- Counts of each column over time, for sparklines; from the level whose steps are at most the bin's length.
-SELECT service, {column} AS name, date_bin(%(bin)s, at, timestamptz '1970-01-01 00:00:00+00') AS step, sum(requests)::bigint AS n
-FROM {table}
-WHERE at >= date_bin(%(bin)s, %(since)s, timestamptz '1970-01-01 00:00:00+00') AND at < %(until)s AND {column} = ANY(%(names)s) AND direction = 'client'
-    AND {_rollup_filter}
-GROUP BY 1, 2, 3
+-- Counts of each column in each bin of time, for sparklines; from the level whose steps are at most the bin's length.
+WITH counted AS (
+    SELECT service, {column} AS name, floor((date_part('epoch', at) - %(first)s) / %(bin_s)s)::int AS bin,
+        sum(requests::float8) AS n
+    FROM {table}
+    WHERE at >= %(start)s AND at < %(until)s AND {column} = ANY(%(names)s) AND direction = 'client' AND {_rollup_filter}
+    GROUP BY 1, 2, 3
+)
+SELECT service, name, array_agg(bin) AS bins, array_agg(n::int8) AS counts FROM counted GROUP BY 1, 2

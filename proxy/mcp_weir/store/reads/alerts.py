@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp_weir.store.reads.health import health
 from mcp_weir.store.reads.queries import Conn, fetch, params
+from mcp_weir.store.reads.totals import names_of
 from mcp_weir.store.shapes import HOUR, MINUTE, NO_FILTER, Alert, Filter, Thresholds, Window
 
 RECENT = timedelta(minutes=15)
@@ -24,8 +25,7 @@ async def alerts(
     found: list[Alert] = []
     for row in await fetch(conn, "alerts", values):
         found += _rates(row, thresholds, recent.since)
-    tools = params(recent, only, facet="tool", name=None, by_service=True, top=None)
-    found += _slow(await fetch(conn, "facet_names", tools), thresholds, recent.since)
+    found += _slow(await names_of(conn, "tool", recent, only), thresholds, recent.since)
     found += await _recording(conn, recent, only, now)
     return tuple(sorted(found, key=lambda alert: (alert.severity != "critical", alert.kind, alert.subject)))
 

@@ -11,7 +11,7 @@ from mcp_weir.store.shapes import NO_FILTER, CoverageRow, Filter, Gap, Health, P
 async def health(conn: Conn, window: Window, where: Filter = NO_FILTER) -> Health:
     """Seen, stored, waiting, open, dropped, quarantined and gaps. Uses service."""
     found = (await fetch(conn, "health", params(window, where)))[0]
-    gaps = await fetch_as(conn, "gaps", Gap, params(window, where, limit=100))
+    gaps = await fetch_as(conn, "gaps", Gap, params(window, where, limit=100)) if found["dropped"] else []
     reasons: dict[str, int] = {}
     for gap in gaps:
         for reason, count in gap.reasons.items():

@@ -1,12 +1,13 @@
 """Requests: lists by keyset, one whole, and the order of commits to follow."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from psycopg import sql
 
 from mcp_weir.store.reads.queries import Conn, cursor_of, cursor_read, fetch, params
-from mcp_weir.store.reads.rows import request_row, sorting
+from mcp_weir.store.reads.rows import newest_first, request_row, sorting
 from mcp_weir.store.shapes import NO_FILTER, Filter, Page, RequestDetail, RequestRow, Window
 
 _SORTS = {
@@ -30,7 +31,12 @@ async def requests(
     """
     parts = sorting(sort, _SORTS, "r.request_key", cursor)
     after, key = (None, None) if cursor is None else cursor_read(cursor)
-    found = await fetch(conn, "requests", params(window, where, limit=limit + 1, after=after, after_key=key), parts)
+    newest = sort == "-started_at" and cursor is None
+    found: list[dict[str, Any]] = []
+    for part in newest_first(window) if newest else (window,):
+        found = await fetch(conn, "requests", params(part, where, limit=limit + 1, after=after, after_key=key), parts)
+        if len(found) > limit:
+            break
     more = len(found) > limit
     last = found[limit - 1] if more else None
     following = cursor_of(last["sort_value"], last["request_key"]) if last else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mcp_weir.store.shapes import RequestRow, SessionSummary
+from mcp_weir.store.shapes import DAY, RequestRow, SessionSummary, Window
 
 _REQUEST = tuple(RequestRow.__dataclass_fields__)
 _SESSION = tuple(SessionSummary.__dataclass_fields__)
@@ -22,6 +22,16 @@ def request_row(found: Mapping[str, Any]) -> RequestRow:
 def session_summary(found: Mapping[str, Any]) -> SessionSummary:
     """A session."""
     return SessionSummary(**{name: found[name] for name in _SESSION})
+
+
+def newest_first(window: Window) -> tuple[Window, ...]:
+    """Where to look for the newest rows of a window: its last day and then, if that is not enough, all of it.
+
+    Each day is a partition, and a query is planned for every one that its window touches.
+    """
+    if window.until - window.since <= DAY:
+        return (window,)
+    return Window(window.until - DAY, window.until, window.grain), window
 
 
 def sorting(

@@ -9,8 +9,9 @@ from psycopg import sql
 
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
-from mcp_weir.store.reads.rows import request_row
-from mcp_weir.store.reads.totals import facet_of, level, series, steps, totals
+from mcp_weir.store.reads.rows import newest_first, request_row
+from mcp_weir.store.reads.spans import sources
+from mcp_weir.store.reads.totals import facet_of, level, names_of, series, steps, totals
 from mcp_weir.store.shapes import (
     DAY,
     HOUR,
@@ -38,6 +39,7 @@ _KEYS = {
 }
 TOOL_SORTS = tuple(_KEYS)
 _BINS = ((62 * MINUTE, MINUTE), (7 * HOUR, 5 * MINUTE), (3 * DAY, HOUR), (8 * DAY, 3 * HOUR))  # 30 to 84 bins
+_NEIGHBOURS = 100  # the newest calls whose neighbours are looked at
 _FEW = 20  # so few names get their percentiles by name, more by one pass over all
 _TOTALS = tuple(Totals.__dataclass_fields__)
 
@@ -53,9 +55,9 @@ async def tools(
     if sort.removeprefix("-") not in _KEYS:
         raise ValueError(f"cannot sort by {sort[:40]!r}; one of {', '.join(TOOL_SORTS)}")
     top = limit if sort == "-calls" and limit <= _FEW else None
-    values = params(window, where, facet="tool", name=where.tool, by_service=True, top=top)
     wide = where.client or where.outcome or where.errors
-    found_rows = await fetch(conn, "tools" if wide else "facet_names", values)
+    found_rows = await (fetch(conn, "tools", params(window, where)) if wide
+                        else names_of(conn, "tool", window, where, top))
     called = {(row["service"], row["name"]): row for row in found_rows}
     listed = {(row["service"], row["tool"]): row for row in await fetch(conn, "listed", params(window, where))}
     names = called.keys() | (set() if wide else listed.keys())
@@ -108,19 +110,22 @@ async def spark_lines(
         return {}
     step = next((bin for longest, bin in _BINS if window.until - window.since <= longest), DAY)
     grain, facet = level(step), "tool" if column == "target" else "client"
-    values = params(window, where, bin=step, names=list(names), facet=facet)
+    every = steps(window.since, window.until, step)
+    values = params(window, where, start=every[0], first=every[0].timestamp(), bin_s=step.total_seconds(),
+                    names=list(names), facet=facet)
     narrowed = facet_of(where) is None or (where.client if facet == "tool" else where.tool) is not None
     if grain == "minute" or narrowed:
         parts = {"column": sql.SQL(column), "table": sql.SQL(f"weir.rollup_{grain}")}
         found = await fetch(conn, "sparks", values, parts)
     else:
         found = await fetch(conn, "facet_sparks", values, {"counts": sql.SQL(f"weir.facet_{grain}")})
-    every = steps(window.since, window.until, step)
-    drawn: dict[tuple[str, str], list[int]] = {}
+    drawn = {}
     for row in found:
-        line = drawn.setdefault((row["service"], row["name"]), [0] * len(every))
-        line[(row["step"] - every[0]) // step] += row["n"]
-    return {key: tuple(line) for key, line in drawn.items()}
+        line = [0] * len(every)
+        for at, count in zip(row["bins"], row["counts"], strict=True):
+            line[at] = count
+        drawn[row["service"], row["name"]] = tuple(line)
+    return drawn
 
 
 async def _last_called(
@@ -128,8 +133,16 @@ async def _last_called(
 ) -> dict[tuple[str, str], datetime]:
     if not called:
         return {}
-    values = params(window, where, names=[tool.name for tool in called], services=[tool.service for tool in called])
-    return {(row["service"], row["name"]): row["at"] for row in await fetch(conn, "last_called", values)}
+    missing = {(tool.service, tool.name) for tool in called}
+    found: dict[tuple[str, str], datetime] = {}
+    for part in newest_first(window):
+        named = {"services": [service for service, _ in missing], "names": [name for _, name in missing]}
+        rows = await fetch(conn, "last_called", params(part, where, **named))
+        found |= {(row["service"], row["name"]): row["at"] for row in rows}
+        missing -= found.keys()
+        if not missing:
+            break
+    return found
 
 
 def _named(name: str, words: str | None) -> bool:
@@ -156,7 +169,9 @@ async def _shares(conn: Conn, window: Window, where: Filter, column: str) -> tup
 async def _outcomes(conn: Conn, window: Window, where: Filter) -> tuple[Share, ...]:
     if where.client is not None:
         return await _shares(conn, window, where, "outcome")
-    return tuple(await fetch_as(conn, "outcomes", Share, params(window, where, facet="tool", name=where.tool)))
+    parts, edges = sources("tool", window)
+    values = params(window, where, facet="tool", name=where.tool, **edges)
+    return tuple(await fetch_as(conn, "outcomes", Share, values, parts))
 
 
 async def _slowest(conn: Conn, window: Window, where: Filter) -> tuple[RequestRow, ...]:
@@ -164,7 +179,17 @@ async def _slowest(conn: Conn, window: Window, where: Filter) -> tuple[RequestRo
 
 
 async def _neighbours(conn: Conn, window: Window, where: Filter) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
-    found = await fetch(conn, "neighbours", params(window, where))
+    calls: list[dict[str, Any]] = []
+    for part in newest_first(window):
+        calls = await fetch(conn, "newest_calls", params(part, where, limit=_NEIGHBOURS))
+        if len(calls) == _NEIGHBOURS:
+            break
+    if not calls:
+        return (), ()
+    times = [call["started_at"] for call in calls]
+    found = await fetch(conn, "neighbours", {
+        "sessions": [call["session_key"] for call in calls], "derived": [call["derived"] for call in calls],
+        "at": times, "first": min(times) - HOUR, "last": max(times) + HOUR})
     sides = {side: tuple(Share(name=row["name"], count=row["count"], errors=row["errors"])
                          for row in found if row["side"] == side) for side in ("before", "after")}
     return sides["before"], sides["after"]

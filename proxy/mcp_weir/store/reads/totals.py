@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from mcp_weir.store.reads.queries import Conn, Parts, composed, fetch, fetch_as, fragment, params
+from mcp_weir.store.reads.spans import sources
 from mcp_weir.store.shapes import DAY, HOUR, NO_FILTER, Filter, Point, Totals, Window, floor
 
 
@@ -19,10 +20,24 @@ async def totals(conn: Conn, window: Window, where: Filter = NO_FILTER) -> Total
     """
     facet = facet_of(where)
     if facet is not None:
-        values = params(window, where, facet=facet[0], name=facet[1])
-        return (await fetch_as(conn, "facet_totals", Totals, values))[0]
+        parts, edges = sources(facet[0], window)
+        values = params(window, where, facet=facet[0], name=facet[1], **edges)
+        return (await fetch_as(conn, "facet_totals", Totals, values, parts))[0]
     source = fragment("_wide" if _is_wide(where) else "_narrow")
     return (await fetch_as(conn, "totals", Totals, params(window, where), {"source": source}))[0]
+
+
+async def names_of(
+    conn: Conn, facet: str, window: Window, where: Filter = NO_FILTER, top: int | None = None
+) -> list[dict[str, Any]]:
+    """Each tool (of each service) or client with the columns of Totals.
+
+    Percentiles of the `top` most asked for, or of all. Uses service, and tool or client.
+    """
+    parts, edges = sources(facet, window)
+    name = where.tool if facet == "tool" else where.client
+    values = params(window, where, facet=facet, name=name, by_service=facet == "tool", top=top, **edges)
+    return await fetch(conn, "facet_names", values, parts)
 
 
 async def series(conn: Conn, window: Window, where: Filter = NO_FILTER) -> tuple[Point, ...]:
@@ -74,10 +89,11 @@ def steps(since: datetime, until: datetime, grain: timedelta) -> list[datetime]:
 
 def _point(buckets: list[int] | None, counts: list[float] | None, **figures: Any) -> Point:
     """A step with the percentiles of its histogram, whose buckets may stand in it several times."""
-    rising = sorted(zip(buckets or (), counts or (), strict=True))
-    upto = list(itertools.accumulate(count for _, count in rising))
-    p50, p95, p99 = (_middle(rising[bisect.bisect_left(upto, part * upto[-1])][0]) if rising else None
-                     for part in (0.50, 0.95, 0.99))
+    if not buckets or not counts:
+        return Point(**figures)
+    rising = sorted(zip(buckets, counts, strict=True))
+    upto = list(itertools.accumulate([count for _, count in rising]))
+    p50, p95, p99 = (_middle(rising[bisect.bisect_left(upto, part * upto[-1])][0]) for part in (0.50, 0.95, 0.99))
     return Point(**figures, p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
 

@@ -1,0 +1,1 @@
+direction = 'client' AND method = 'tools/call'
