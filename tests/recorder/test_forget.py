@@ -271,3 +271,21 @@ def test_a_stream_that_goes_on_says_nothing_more_of_whoever_is_forgotten(databas
     assert count(database_url, "stream_rows") == 0
     assert query(database_url, "SELECT sum(seen), sum(stored), sum(quarantined) FROM weir.coverage") == [(3, 3, 0)]
     writer.close()
+
+
+def test_what_begins_while_the_erasure_waits_for_a_batch_is_erased_too(database_url: str, tmp_path: Path) -> None:
+    """A tombstone's time is when it is set: a recorder's batch may be waited for, for a minute."""
+    writer = writer_at(tmp_path)
+    with psycopg.connect(database_url) as batch, ThreadPoolExecutor(1) as pool:
+        batch.execute("SELECT pg_advisory_xact_lock_shared(hashtext('weir.erase'))")
+        erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
+        wait(lambda: waiting(database_url, "weir.erase") == 1)
+        spool(writer, call(1, principal_key=ALICE, arguments=SECRET))
+        spool(writer, call(2, principal_key=BOB))
+        batch.rollback()
+        erasing.result(20)
+    spool(writer, call(3, principal_key=ALICE))
+    drain(database_url, tmp_path, lambda: query(database_url, "SELECT sum(stored) FROM weir.coverage") == [(3,)])
+    assert sorted(query(database_url, "SELECT jsonrpc_id FROM weir.request_rows")) == [("2",), ("3",)]
+    assert SECRET not in everything(database_url)
+    writer.close()

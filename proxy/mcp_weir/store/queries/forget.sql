@@ -1,7 +1,7 @@
 -- Everything of these sessions and principals; name and number of rows by table.
 WITH mine AS (
     SELECT session_key FROM weir.session_rows
-    WHERE session_key = ANY(%(sessions)s::uuid[]) OR principal_key = ANY(%(principals)s::bytea[])
+    WHERE principal_key = ANY(%(principals)s::bytea[])
     UNION SELECT unnest(%(sessions)s::uuid[])
 ), mapped AS (
     DELETE FROM weir.derived_requests WHERE session_key IN (SELECT session_key FROM mine) RETURNING request_key
