@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-import structlog
+from mcp_weir import log
 
 _BACKOFF_S = (0.2, 5.0)
 _STEADY_S = 10.0
 USAGE = 2  # a usage error: the same command line will fail again
 _PARENT_FD, _READY_FD = "WEIR_PARENT_FD", "WEIR_READY_FD"  # as app/following.py reads them
-log = structlog.get_logger()
 
 
 class Child:

@@ -14,8 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
-
+from mcp_weir import log
 from mcp_weir.child import USAGE, Child
 from mcp_weir.config import FIELDS, Settings, environment, variable
 from mcp_weir.errors import NotStarting, StoreError, UsageError, WeirError
@@ -24,10 +23,10 @@ from mcp_weir.store.embedded import EmbeddedPostgres
 _POLL_S = 0.1
 _LOOK_S = 1.0
 _READY_WITHIN_S = 30.0
+_RELAYS_FIRST_S = 1.0
 _AT_ONCE = 128 + signal.SIGTERM
 _OURS = frozenset({"WEIR_CONFIG", *map(variable, FIELDS)})
 _STAYS = ("listen", "admin", "workers", "data_dir", "database_url", "drain_timeout")
-log = structlog.get_logger()
 
 
 class Supervisor:
@@ -51,7 +50,9 @@ class Supervisor:
         self._last_s = min(5.0, settings.drain_timeout * 0.3)
         self._relays = [Child(name, ["relay", "--listen-fd", str(sock.fileno())], (sock.fileno(),))
                         for name, sock in zip(_names(len(sockets)), sockets, strict=True)]
-        self._recorder = Child("recorder", *_recorder_command(admin))
+        # the recorder waits for the end of this pipe before it loads anything: each core has a relay to start first
+        after, self._relays_first = os.pipe()
+        self._recorder = Child("recorder", *_recorder_command(admin, after))
         self._retired: list[tuple[Child, float]] = []  # old workers that drain, and until when they may
 
     def run(self, ready: Callable[[], None]) -> int:
@@ -70,8 +71,11 @@ class Supervisor:
                 self._reviving = threading.Thread(
                     target=self._first_start, args=(self._embedded,), name="start", daemon=True)
                 self._reviving.start()
-            while not self._stop.wait(_POLL_S):
+            self._relays[-1].wait_ready(_RELAYS_FIRST_S, self._stop)
+            os.close(self._relays_first)
+            while not self._stop.is_set():
                 self._look_after_all()
+                self._stop.wait(_POLL_S)
                 # not before: what a child refuses is no welcome
                 if not greeted and self._relays[0].serves() and self._recorder.serves():
                     greeted = True
@@ -212,7 +216,8 @@ def _names(workers: int) -> list[str]:
     return ["relay"] if workers == 1 else [f"relay-{number + 1}" for number in range(workers)]
 
 
-def _recorder_command(admin: socket.socket | None) -> tuple[list[str], tuple[int, ...]]:
+def _recorder_command(admin: socket.socket | None, after: int) -> tuple[list[str], tuple[int, ...]]:
+    command = ["recorder", "--after-fd", str(after)]
     if admin is None:
-        return ["recorder"], ()
-    return ["recorder", "--admin-fd", str(admin.fileno())], (admin.fileno(),)
+        return command, (after,)
+    return [*command, "--admin-fd", str(admin.fileno())], (after, admin.fileno())

@@ -9,20 +9,20 @@ logged. What a receiver answers is not read.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
-import structlog
 
+from mcp_weir import log
 from mcp_weir.errors import WeirError
 from mcp_weir.store.shapes import Alert, to_json
 
 Key = tuple[str, str, str]
 _PAUSES_S = (1.0, 5.0)  # between three tries
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
-log = structlog.get_logger()
 
 
 class Webhook:
@@ -31,6 +31,7 @@ class Webhook:
     def __init__(self, url: str, ask: Callable[[], Awaitable[tuple[Alert, ...]]], *, every_s: float = 60) -> None:
         self._url, self._ask, self._every_s = url, ask, every_s
         self._said: dict[Key, Alert] = {}
+        self._tls = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
 
     async def run(self) -> None:
         """Look and post until cancelled. A database or receiver that is away is logged, and asked again."""
@@ -60,7 +61,7 @@ class Webhook:
             try:
                 async with (
                     aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as http,
-                    http.post(self._url, json=body, allow_redirects=False) as answer,
+                    http.post(self._url, json=body, allow_redirects=False, ssl=self._tls) as answer,
                 ):
                     if answer.status < 300:
                         return True

@@ -5,10 +5,8 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-from mcp_weir.app.reading import reading
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
-from mcp_weir.keys import Keys
 from mcp_weir.store.masking import mask
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
@@ -32,7 +30,10 @@ def split_upstream(url: str) -> tuple[str, str]:
 
 
 def check(settings: Settings) -> tuple[str, str]:
-    """What every relay needs, said before anything starts; returns split_upstream's. Raises UsageError."""
+    """What every relay needs, said before anything starts; returns split_upstream's. Raises UsageError.
+
+    Policies apart: reading.check_policies().
+    """
     if not settings.upstream:
         raise UsageError("no upstream; give --upstream http://127.0.0.1:8051/mcp, the MCP server's URL")
     if settings.upstream_host and not settings.allowed_host:
@@ -43,7 +44,6 @@ def check(settings: Settings) -> tuple[str, str]:
     for address, named in ((settings.listen, "--listen"), (settings.admin, "--admin")):
         if _leads_to(origin, address):
             raise UsageError(f"--upstream {settings.upstream} is our own {named}: write the MCP server's address")
-    reading(settings, Keys(bytes(32), ""), path)  # only whether the policies can be read: no key is needed for that
     return origin, path
 
 

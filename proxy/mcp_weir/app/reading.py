@@ -2,6 +2,7 @@
 
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
+from mcp_weir.keys import Keys
 from mcp_weir.traffic.capture import Capture
 from mcp_weir.traffic.principals import PrincipalRule
 from mcp_weir.traffic.reading import KeyedHashes, Reading
@@ -29,6 +30,11 @@ def reading(settings: Settings, keys: KeyedHashes, path: str) -> Reading:
         handle_header=header,
         handle_argument=argument,
     )
+
+
+def check_policies(settings: Settings, path: str) -> None:
+    """Whether the policies can be read: no key is needed for that. Raises UsageError."""
+    reading(settings, Keys(bytes(32), ""), path)
 
 
 def default_paths(path: str) -> tuple[str, ...]:

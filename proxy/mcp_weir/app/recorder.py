@@ -8,20 +8,28 @@ import socket
 import sys
 import threading
 
-import structlog
-
+from mcp_weir import log
 from mcp_weir.app import admin as admin_port
-from mcp_weir.app import data_dir
+from mcp_weir.app import checks, data_dir
+from mcp_weir.app.database import database_url
 from mcp_weir.app.following import follow_supervisor, say_ready
 from mcp_weir.app.telemetry import otel
 from mcp_weir.config import Settings
+from mcp_weir.errors import UsageError
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.recorder.keeper import keep_house
 from mcp_weir.sinks.prometheus import Metrics
 from mcp_weir.sinks.sink import Sink
 
 _ENDS_WITHIN_S = 9.0  # a database that does not answer keeps nobody from ending: the spool is safe
-log = structlog.get_logger()
+
+
+def part(settings: Settings, admin: socket.socket | None) -> None:
+    """Drain, and serve this socket (without one: --admin). Raises UsageError, as run_recorder() does."""
+    url = database_url(settings)
+    if url is None:
+        raise UsageError("the recorder alone needs --database-url, WEIR_DATABASE_URL or libpq's PG* variables")
+    run_recorder(settings, url, checks.bind_admin(settings) if admin is None else admin)
 
 
 def run_recorder(settings: Settings, url: str, admin: socket.socket | None) -> None:

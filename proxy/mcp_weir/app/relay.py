@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from mcp_weir.app.checks import check
+from mcp_weir.app import checks
 from mcp_weir.app.following import follow_supervisor, say_ready
-from mcp_weir.app.reading import reading
+from mcp_weir.app.reading import check_policies, reading
 from mcp_weir.app.telling import Spool, Telling
 from mcp_weir.config import Settings
 from mcp_weir.errors import SpoolError
@@ -29,11 +29,14 @@ from mcp_weir.spool.writer import SpoolWriter
 from mcp_weir.traffic.reading import Reading
 
 
-def run_relay(settings: Settings, sock: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
+def part(settings: Settings, sock: socket.socket | None) -> None:
+    """Serve on this socket (without one: on --listen) until SIGTERM or SIGINT, then drain. Raises UsageError."""
+    origin, path = checks.check(settings)
+    check_policies(settings, path)
+    if sock is None:
+        sock = checks.bind_workers(settings)[0]
     follow_supervisor()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold in clear whatever was passing
-    origin, path = check(settings)
     service = settings.service or urlsplit(origin).netloc
     keys = Keys(load_or_create(settings.key_file or settings.data_dir / "key"), service)
     writer = _open_spool(functools.partial(

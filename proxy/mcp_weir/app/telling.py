@@ -3,15 +3,13 @@
 import time
 from collections.abc import Callable
 
-import structlog
-
+from mcp_weir import log
 from mcp_weir.relay.settings import RelayStats
 from mcp_weir.spool.late import LateWriter
 from mcp_weir.spool.writer import SpoolWriter
 
 Spool = SpoolWriter | LateWriter
 _AGAIN_S = 60.0
-log = structlog.get_logger()
 
 
 class Telling:

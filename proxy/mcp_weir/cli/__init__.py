@@ -2,11 +2,10 @@
 
 import difflib
 import importlib.util
-import sys
 
 import click
 
-from mcp_weir.errors import UsageError, WeirError
+from mcp_weir.app.failure import one_sentence
 
 COMMANDS = {
     "up": "run:up",
@@ -90,14 +89,5 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point: one sentence for what goes wrong, no traceback."""
-    try:
+    with one_sentence():
         cli()
-    except WeirError as error:
-        click.echo(f"mcp-weir: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        click.echo(f"mcp-weir: {error.filename}: {error.strerror}", err=True)
-        sys.exit(1)
-    except BrokenPipeError:  # `mcp-weir requests | head`
-        sys.stderr.close()
-        sys.exit(0)

@@ -1,43 +1,42 @@
 """up, relay, recorder, dashboard: the commands that run until a signal."""
 
-import socket
 import sys
 
 import click
 
 from mcp_weir.cli.options import database, with_settings
-from mcp_weir.config import Settings
+from mcp_weir.config import FIELDS, Settings
 from mcp_weir.errors import UsageError
 
 EVERYTHING = ("relay", "recorder", "admin", "database", "up")
+POLICIES = ("capture", "capture_rule", "redact", "principal", "session_handle")
 
 
 @click.command()
 @with_settings(*EVERYTHING)
 def up(settings: Settings) -> None:
     """Start relay workers and the recorder; restart what dies. Ends on SIGTERM, at once on a second one."""
-    from mcp_weir import doctor, log
+    from mcp_weir import log
     from mcp_weir.app import checks, data_dir
-    from mcp_weir.app.telemetry import check_otel
     from mcp_weir.supervisor import Supervisor
 
     log.configure(settings.log_level)
-    _, path = checks.check(settings)
-    check_otel(settings)
+    path = _checked(settings)
     data_dir.make(settings.data_dir)
     data_dir.hold(settings.data_dir)
     load_again = click.get_current_context().obj
 
     def again() -> Settings:
         found: Settings = load_again()
-        checks.check(found)
-        check_otel(found)
+        _checked(found)
         return found
 
     sockets, admin = checks.bind_workers(settings), checks.bind_admin(settings)
     supervisor = Supervisor(settings, sockets, admin, checks.database(settings), again)
 
     def ready() -> None:
+        from mcp_weir import doctor
+
         click.echo(checks.welcome(settings, path, supervisor.database_url))
         sys.stdout.flush()
         unreachable = doctor.upstream(settings.upstream or "")
@@ -49,37 +48,40 @@ def up(settings: Settings) -> None:
     sys.exit(supervisor.run(ready))
 
 
+def _checked(settings: Settings) -> str:
+    """Everything that can be known to be wrong before a child is started; returns the MCP path. Raises UsageError."""
+    from mcp_weir.app import checks
+    from mcp_weir.app.telemetry import check_otel
+
+    _, path = checks.check(settings)
+    check_otel(settings)
+    if any(getattr(settings, name) != FIELDS[name].default for name in POLICIES):
+        from mcp_weir.app.reading import check_policies  # what says nothing of policies need not wait for their reader
+
+        check_policies(settings, path)
+    return path
+
+
 @click.command()
 @with_settings("relay")
-@click.option("--listen-fd", type=int, default=None, hidden=True)
-def relay(settings: Settings, listen_fd: int | None) -> None:
+def relay(settings: Settings) -> None:
     """The relay alone: forwards and spools."""
     from mcp_weir import log
-    from mcp_weir.app import checks
-    from mcp_weir.app.relay import run_relay
+    from mcp_weir.app.relay import part
 
     log.configure(settings.log_level)
-    checks.check(settings)
-    sock = socket.socket(fileno=listen_fd) if listen_fd is not None else checks.bind_workers(settings)[0]
-    run_relay(settings, sock)
+    part(settings, None)
 
 
 @click.command()
 @with_settings("recorder", "admin", "database")
-@click.option("--admin-fd", type=int, default=None, hidden=True)
-def recorder(settings: Settings, admin_fd: int | None) -> None:
+def recorder(settings: Settings) -> None:
     """The recorder alone: spool to Postgres, and the admin port."""
     from mcp_weir import log
-    from mcp_weir.app import checks
-    from mcp_weir.app.database import database_url
-    from mcp_weir.app.recorder import run_recorder
+    from mcp_weir.app.recorder import part
 
     log.configure(settings.log_level)
-    url = database_url(settings)
-    if url is None:
-        raise UsageError("the recorder alone needs --database-url, WEIR_DATABASE_URL or libpq's PG* variables")
-    sock = socket.socket(fileno=admin_fd) if admin_fd is not None else checks.bind_admin(settings)
-    run_recorder(settings, url, sock)
+    part(settings, None)
 
 
 @click.command()

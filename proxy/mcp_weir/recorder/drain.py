@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-import structlog
 
+from mcp_weir import log
 from mcp_weir.errors import SchemaTooNew, StoreError
 from mcp_weir.recorder.intake import Intake
 from mcp_weir.recorder.saying import said_of, where
@@ -36,7 +36,6 @@ _HOPELESS_S = 5.0
 _REST, _REST_MAX_S = 6, 1.0  # between batches that are not full: as many times what the last one took
 _STUCK_S = 45.0  # beyond every timeout that the server itself keeps
 _LAST_S = 6.0  # after stop: what a database that does not answer gets
-log = structlog.get_logger()
 
 
 class Recorder:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 import psycopg
-import structlog
 
+from mcp_weir import log
 from mcp_weir.attribution.joins import Joiner, Settled
 from mcp_weir.attribution.state import Origin
 from mcp_weir.attribution.verdicts import Row, wall
@@ -31,7 +31,6 @@ _READ_BYTES = 8 << 20
 _READ_LINES = 16_384
 _HOUSEKEEPING_S = 5.0
 _POISON_ROUNDS = 4
-log = structlog.get_logger()
 
 
 class NotPlain(Exception):

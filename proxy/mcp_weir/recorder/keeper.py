@@ -3,15 +3,14 @@
 import threading
 
 import psycopg
-import structlog
 
+from mcp_weir import log
 from mcp_weir.errors import StoreError
 from mcp_weir.store import connect, retention
 
 _FIRST_S = 60.0  # after the start: the drain comes first
 _EVERY_S = 3600.0
 _AGAIN_S = 300.0  # where somebody was in the way
-log = structlog.get_logger()
 
 
 def keep_house(database_url: str, retention_s: float, stop: threading.Event) -> None:

@@ -10,10 +10,10 @@ import socket
 import time
 from typing import Any, Protocol, cast
 
-from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server
 
 from mcp_weir.relay.heads import Parsed, Sight, is_beginning, is_bodiless, sight
 from mcp_weir.relay.limits import (
@@ -345,7 +345,7 @@ class ClientConnection(RequestHandler):
             self.flow.client_ready()
 
 
-class Gate(web.Server):
+class Gate(Server):
     """aiohttp's server with our connections."""
 
     def __init__(self, ways: Ways, max_connections: int) -> None:

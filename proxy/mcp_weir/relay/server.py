@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
+from aiohttp.http_parser import HttpRequestParser
 
 from mcp_weir.errors import UsageError
 from mcp_weir.relay.answer import Durable
@@ -35,7 +35,7 @@ class Relay:
         self, settings: RelaySettings, offer: Callable[[Line, int], object], count_seen: Callable[[int], None],
         durable: Durable | None = None, count_lost: Callable[[int], None] = lambda minute: None,
     ) -> None:
-        if not aiohttp.http_parser.HttpRequestParser.__module__.endswith("_http_parser"):
+        if not HttpRequestParser.__module__.endswith("_http_parser"):
             raise UsageError("aiohttp has no C parser here; install a binary wheel of aiohttp")
         self._settings, self._recording = settings, Recording(offer, count_seen, count_lost)
         self._pool = Pool(origin(settings))

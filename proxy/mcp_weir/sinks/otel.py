@@ -16,7 +16,6 @@ from collections import deque
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import (
@@ -37,6 +36,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from mcp_weir import log
 from mcp_weir.sinks.batch import Batch
 from mcp_weir.sinks.semconv import (
     BUCKETS_S,
@@ -59,7 +59,6 @@ _CLOSE_S = 2.0
 _SCOPE = InstrumentationScope("mcp-weir")
 _OVERFLOW = {"otel.metric.overflow": "true"}
 _Series = tuple[str, str, tuple[tuple[str, str], ...]]  # service, instance, attributes
-log = structlog.get_logger()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
