@@ -11,12 +11,12 @@ import psycopg
 
 from mcp_weir.recorder.drain import Recorder
 from mcp_weir.spool.writer import SpoolWriter
-from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request
+from mcp_weir.traffic.facts import Answer, Closed, Identity, Opened, Request, ToolShown
 
 SESSION = uuid.uuid5(uuid.NAMESPACE_URL, "session")
 
 
-def call(number: int, *, session: uuid.UUID | None = SESSION, target: str = "add") -> list:
+def call(number: int, *, session: uuid.UUID | None = SESSION, target: str | None = "add") -> list:
     wall_us = time.time_ns() // 1000
     return [
         Opened(exchange=number, wall_us=wall_us, mono_us=number, http_method="POST", session=session,
@@ -149,4 +149,23 @@ def test_poison_without_a_session_does_not_stop_the_settling_of_others(database_
         line[1] = msgspec.structs.replace(line[1], client=name)
         writer.offer(line, 5)
     drain_until(database_url, tmp_path, lambda: sessions(database_url) == [("client", 5)])
+    writer.close()
+
+
+def listing(number: int, wall_us: int) -> list:
+    opened, request, answer, closed = call(number, target=None)
+    shown = ToolShown(tool="add", content_hash=b"c" * 16, schema_hash=b"s" * 16, tokens=7)
+    return [msgspec.structs.replace(opened, wall_us=wall_us), msgspec.structs.replace(request, method="tools/list"),
+            msgspec.structs.replace(answer, tools=(shown,)), closed]
+
+
+def test_lists_of_one_batch_are_each_counted(database_url: str, tmp_path: Path) -> None:
+    writer, now = writer_at(tmp_path), time.time_ns() // 1000
+    for number, back in enumerate((30, 90, 60)):
+        writer.offer(listing(number, now - back * 1_000_000), 5)
+    drain_until(database_url, tmp_path, 3)
+    with psycopg.connect(database_url) as conn:
+        found = conn.execute("SELECT times_listed, extract(epoch FROM first_seen) * 1000000,"
+                             " extract(epoch FROM last_seen) * 1000000 FROM weir.catalog").fetchall()
+    assert found == [(3, now - 90_000_000, now - 30_000_000)]
     writer.close()

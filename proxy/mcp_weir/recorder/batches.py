@@ -84,12 +84,15 @@ def _said(state: ExchangeState, member: int) -> Said | None:
 def _list_tools(batch: Batch, row: Row, state: ExchangeState) -> None:
     if row.method != "tools/list":
         return
-    for answer in state.answers.values():
-        for tool in answer.tools or ():
-            batch.catalog[row.service, tool.content_hash] = CatalogRow(
-                row.service, tool.content_hash, tool.tool, tool.description, tool.schema_hash, tool.tokens,
-                row.started_at,
-            )
+    answer = state.answers.get(row.request_key.int & 0xFF_FFFF)
+    for tool in (answer.tools if answer else None) or ():
+        before = batch.catalog.get((row.service, tool.content_hash))
+        batch.catalog[row.service, tool.content_hash] = CatalogRow(
+            row.service, tool.content_hash, tool.tool, tool.description, tool.schema_hash, tool.tokens,
+            min(before.first_seen, row.started_at) if before else row.started_at,
+            max(before.last_seen, row.started_at) if before else row.started_at,
+            before.times + 1 if before else 1,
+        )
 
 
 def _stream(batch: Batch, state: ExchangeState) -> None:

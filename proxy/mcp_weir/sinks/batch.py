@@ -42,7 +42,7 @@ class StreamRow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CatalogRow:
-    """One tool as it was listed."""
+    """One tool as it was listed, so many times."""
 
     service: str
     content_hash: bytes
@@ -50,7 +50,9 @@ class CatalogRow:
     description: str | None
     schema_hash: bytes
     tokens: int
-    seen_at: datetime
+    first_seen: datetime
+    last_seen: datetime
+    times: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
