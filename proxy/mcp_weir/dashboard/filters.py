@@ -29,7 +29,7 @@ class Param:
 # What every page takes, and a move to another page takes along.
 SHARED = (
     Param("window", "The window up to now", tuple(WINDOWS)),
-    Param("from", "Start in UTC, as 2026-11-25T14:30; with `to` instead of a window"),
+    Param("from", "Start in UTC, as 2026-11-25T14:30, in place of a window"),
     Param("to", "End in UTC, exclusive"),
     Param("service", "Only this service"),
 )

@@ -26,6 +26,8 @@ def ms(value: float | None) -> str:
     """Milliseconds as 0.45 ms, 45 ms, 1.2 s, 3 min 5 s, 2 h 4 min."""
     if value is None:
         return _DASH
+    if value == 0:
+        return "0 ms"
     if value < 9.95:
         return f"{value:.2f} ms" if value < 0.995 else f"{value:.1f} ms"
     if value < 999.5:

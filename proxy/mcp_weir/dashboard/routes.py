@@ -95,7 +95,10 @@ class Dashboard:
         return Ask(conn=conn, shells=self._shells, filters=asked, path=path, about=self._about)
 
     async def _api_page(self, request: web.Request) -> web.StreamResponse:
-        body = render.page("api.html", pages=[(api_path(page), page) for page in PAGES], kept=filters.SHARED)
+        body = render.page(
+            "api.html", pages=[(api_path(page), page) for page in PAGES], kept=filters.SHARED, most=filters.MOST,
+            base=f"{request.scheme}://{request.host}",
+        )
         return web.Response(text=body, content_type="text/html")
 
     async def _openapi(self, _: web.Request) -> web.StreamResponse:
