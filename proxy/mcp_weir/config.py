@@ -166,11 +166,13 @@ def documentation() -> str:
     ]
     for name, field in FIELDS.items():
         choices = f" One of {', '.join(field.metadata['choices'])}." if field.metadata["choices"] else ""
-        lines.append(f"| `{flag(name)}` | `{variable(name)}` | {_shown(name)} | {field.metadata['help']}{choices} |")
+        said = f"{field.metadata['help']}{choices}"
+        lines.append(f"| `{flag(name)}` | `{variable(name)}` | {shown_default(name)} | {said} |")
     return "\n".join(lines) + "\n"
 
 
-def _shown(name: str) -> str:
+def shown_default(name: str) -> str:
+    """A setting's default as documentation shows it; empty where it has none."""
     value: Any = FIELDS[name].default
     kind = FIELDS[name].metadata["kind"]
     if value in (None, ()):

@@ -13,6 +13,10 @@ class StoreError(WeirError):
     """Postgres cannot be reached, or refused (exit code 1)."""
 
 
+class Unreachable(StoreError):
+    """There is no connection to Postgres."""
+
+
 class NotStarting(StoreError):
     """The embedded Postgres does not start; it may do so later (space on the disk, memory, a file mended)."""
 

@@ -18,9 +18,9 @@ def test_numbers(value: float | None, says: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "says"), [
-    (None, "–"), (0, "0 ms"), (0.04, "0.04 ms"), (0.99, "0.99 ms"), (4.56, "4.6 ms"), (45.4, "45 ms"), (999.4, "999 ms"),
-    (999.6, "1.0 s"), (1234, "1.2 s"), (9_960, "10 s"), (65_000, "1 min 5 s"), (7_440_000, "2 h 4 min"),
-    (9e7, "1 d 1 h"),
+    (None, "–"), (0, "0 ms"), (0.04, "0.04 ms"), (0.99, "0.99 ms"), (4.56, "4.6 ms"), (45.4, "45 ms"),
+    (999.4, "999 ms"), (999.6, "1.0 s"), (1234, "1.2 s"), (9_960, "10 s"), (65_000, "1 min 5 s"),
+    (7_440_000, "2 h 4 min"), (9e7, "1 d 1 h"),
 ])
 def test_durations(value: float | None, says: str) -> None:
     assert format.ms(value) == says

@@ -92,6 +92,8 @@ def test_hostile_names_are_inert(world: World, run: Callable[..., Result]) -> No
     (("session", "abcdef"), 1, "no session begins"),
     (("tools", "nobody"), 1, "no tool"),
     (("export", "--format", "xml"), 2, ""),
+    (("requests", "--outcome", "bad"), 2, "tool_error"),
+    (("sessions", "--end-reason", "bad"), 2, "idle_timeout"),
 ])
 def test_what_cannot_be_asked(run: Callable[..., Result], args: tuple[str, ...], code: int, says: str) -> None:
     said = run(*args)
@@ -117,6 +119,11 @@ def test_no_database_is_one_sentence(tmp_path: Path) -> None:
     said = weir("sessions", "--data-dir", str(tmp_path / "none"))
     assert said.returncode == 1 and "start `mcp-weir up` first" in said.stderr
     assert weir("sessions", "--database-url", "http://x").returncode == 2
+
+
+def test_a_segment_that_is_none(tmp_path: Path) -> None:
+    said = weir("spool", "cat", str(tmp_path / "1.seg"), "--data-dir", str(tmp_path))
+    assert said.returncode == 2 and "no such segment" in said.stderr
 
 
 def test_a_database_without_our_schema(database_url: str, run: Callable[..., Result]) -> None:
@@ -176,3 +183,32 @@ def test_tail_follows_and_is_not_confused_by_late_rows(world: World) -> None:
     with child.stdout:
         rest = child.stdout.read()
     assert child.wait(10) == 0 and rest == ""
+
+
+def test_tail_ends_when_nobody_reads(world: World) -> None:
+    world.request(target="only")
+    world.store()
+    child = subprocess.Popen([sys.executable, "-m", "mcp_weir", "tail", "--json", "--every", "0.1", "--database-url",
+                              world.url], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert json.loads(child.stdout.readline())["target"] == "only"
+    child.stdout.close()
+    assert child.wait(30) == 0
+
+
+def test_help_begins_with_what_a_command_alone_takes_and_tells_defaults(run: Callable[..., Result]) -> None:
+    said = run("requests", "--help").stdout
+    assert said.index("--since") < said.index("--outcome") < said.index("--database-url") < said.index("--config")
+    assert "default: 127.0.0.1:8052" in " ".join(run("up", "--help").stdout.split())
+
+
+def test_a_filter_that_shares_its_name_with_a_setting_filters(world: World, asked: Callable[..., Any]) -> None:
+    ann = world.session(principal_key=b"\xab", principal="ann")
+    world.request(session_key=ann, principal_key=b"\xab")
+    world.request(service="other:1")
+    world.store()
+    assert [len(asked("requests", "--user", user)) for user in ("ann", "ab", "bob", "cd")] == [1, 1, 0, 0]
+    assert [len(asked("sessions", "--user", user)) for user in ("ann", "ab", "bob", "cd")] == [1, 1, 0, 0]
+    for command in ("requests", "tools", "clients"):
+        assert [len(asked(command, "--service", name)) for name in (SERVICE, "other:1", "none:1")] == [1, 1, 0], command
+    assert [asked("report", "--service", name)["totals"]["calls"] for name in ("other:1", "none:1")] == [1, 0]

@@ -54,7 +54,7 @@ def test_windows_are_whole_and_have_a_grain_that_suits() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 220])
-def test_a_narrow_window_leaves_columns_out_and_never_cuts_a_figure(width: int) -> None:
+def test_a_narrow_terminal_leaves_columns_out_and_never_cuts_a_figure(width: int) -> None:
     rows = [ToolSummary(name="search_" * 9, service="s", totals=Totals(calls=1_234_567, p50_ms=123.0, p95_ms=4567.0),
                         listed=True, context_tokens=180, spark=(1, 2, 3))]
     out = io.StringIO()
@@ -66,5 +66,5 @@ def test_a_narrow_window_leaves_columns_out_and_never_cuts_a_figure(width: int) 
     assert [name for name in ("tool", "calls", "p95") if name not in head] == []
     spare = ("errors", "p99", "tokens in", "tokens out", "listing costs", "last called")
     left = [name for name in spare if name not in head]
-    assert ("wider window" in " ".join(more)) == bool(left)
+    assert ("wider terminal" in " ".join(more)) == bool(left)
     assert all(name.split()[0] in " ".join(more) for name in left)

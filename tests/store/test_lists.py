@@ -223,6 +223,17 @@ async def test_the_ledger_knows_what_is_never_called(world: World, conn: psycopg
     assert {tool.name: tool.totals.calls for tool in await reads.tools(conn, DAY_NOW)} == {"add": 1, "unused": 0}
 
 
+async def test_a_user_is_found_by_name_and_by_key(world: World, conn: psycopg.AsyncConnection) -> None:
+    ann = world.session(principal_key=b"\xab", principal="ann@example.org")
+    mine = world.request(session_key=ann, principal_key=b"\xab")
+    world.request(principal_key=b"\xcd")
+    world.request()
+    world.store()
+    for said, want in (("ann@example.org", {mine}), ("ab", {mine}), ("nobody", set()), ("ef", set())):
+        found = (await reads.requests(conn, DAY_NOW, Filter(principal=said))).items
+        assert {row.request_key for row in found} == want, said
+
+
 async def test_search_takes_words_as_they_are(world: World, conn: psycopg.AsyncConnection) -> None:
     key = world.session(client_label="we%ird_client", principal_key=b"\xab", principal="ann@example.org")
     request = world.request(target="needle", error_message="100% broken", outcome="tool_error", session_key=key)

@@ -92,7 +92,7 @@ def _refusal(request: web.Request, status: int, reason: str) -> web.Response:
     extra = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "GET, HEAD"}, 503: {"Retry-After": "5"}}.get(status)
     if wants_json(request):
         return web.json_response({"error": reason, "status": status}, status=status, headers=extra)
-    body = render.page("error.html", status=status, reason=reason, path=request.path)
+    body = render.page("error.html", status=status, reason=reason, path=_local(request.path_qs))
     return web.Response(text=body, status=status, content_type="text/html", headers=extra)
 
 

@@ -16,25 +16,33 @@ from mcp_weir.errors import UsageError
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+_OUTCOMES = ("running", "ok", "tool_error", "rpc_error", "http_error", "input_required", "cancelled", "client_aborted",
+             "upstream_aborted", "interrupted", "no_answer")
+_ENDS = ("client_delete", "idle_timeout", "lost", "replaced", "transport_closed")
 _FILTERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "service": (("--service",), {"help": "Only this service (upstream)."}),
     "client": (("--client",), {"help": "Only this client, by its label."}),
     "tool": (("--tool",), {"help": "Only calls of this tool."}),
     "method": (("--method",), {"help": "Only this JSON-RPC method."}),
-    "outcome": (("--outcome",), {"help": "Only this outcome: ok, tool_error, rpc_error, http_error, running, ..."}),
+    "outcome": (("--outcome",), {"type": click.Choice(_OUTCOMES), "metavar": "OUTCOME",
+                                 "help": f"Only this one: {', '.join(_OUTCOMES)}."}),
     "errors": (("--errors",), {"is_flag": True, "help": "Only failures."}),
     "session": (("--session",), {"metavar": "ID", "help": "Only this session: its key or how it begins."}),
-    "slow_ms": (("--slow", "slow_ms"), {"type": click.FloatRange(0), "metavar": "MS", "help": "Lasted so long."}),
+    "slow_ms": (("--slow", "slow_ms"), {"type": click.FloatRange(0), "metavar": "MS",
+                                        "help": "Only what lasted so many milliseconds or more."}),
     "text": (("--text",), {"help": "Only what holds this text in names or messages."}),
     "principal": (("--user", "principal"), {"help": "Only this user: the key's hex digits, or the kept name."}),
-    "status": (("--status",), {"type": click.Choice(["active", "idle", "ended"])}),
-    "era": (("--era",), {"type": click.Choice(["legacy", "modern", "unknown"])}),
-    "end_reason": (("--end-reason",), {"help": "client_delete, idle_timeout, lost, replaced, transport_closed."}),
+    "status": (("--status",), {"type": click.Choice(["active", "idle", "ended"]), "help": "Only such sessions."}),
+    "era": (("--era",), {"type": click.Choice(["legacy", "modern", "unknown"]), "help": "Only this era of MCP."}),
+    "end_reason": (("--end-reason",), {"type": click.Choice(_ENDS), "metavar": "REASON",
+                                       "help": f"Only what ended so: {', '.join(_ENDS)}."}),
     "ghosts": (("--ghosts/--no-ghosts",), {"default": None, "help": "Only sessions without a call, or with."}),
-    "kind": (("--kind",), {"type": click.Choice(["get", "sse", "listen", "resumed"])}),
+    "kind": (("--kind",), {"type": click.Choice(["get", "sse", "listen", "resumed"]), "help": "Only such streams."}),
     "open": (("--open/--closed", "open_"), {"default": None, "help": "Only streams that are open, or closed."}),
-    "layer": (("--layer",), {"type": click.Choice(["connection", "http", "rpc", "tool"])}),
-    "fault": (("--fault",), {"type": click.Choice(["client", "server", "network", "weir"])}),
+    "layer": (("--layer",), {"type": click.Choice(["connection", "http", "rpc", "tool"]),
+                               "help": "Only what failed there."}),
+    "fault": (("--fault",), {"type": click.Choice(["client", "server", "network", "weir"]),
+                               "help": "Only what is their fault."}),
 }
 
 
@@ -69,14 +77,23 @@ def asking(*filters: str, since: str = "24h", limit: int = 50, uses: str = "") -
         for names, kind in (
             (("--utc",), {"is_flag": True, "help": "Times in UTC, not on this machine's clock (JSON is always UTC)."}),
             (("--json", "as_json"), {"is_flag": True, "help": "JSON instead of tables: one array, or one object."}),
-            (("--limit",), {"default": limit, "show_default": True, "type": click.IntRange(1, 1_000_000)}),
+            (("--limit",), {"default": limit, "show_default": True, "type": click.IntRange(1, 1_000_000),
+                            "metavar": "ROWS", "help": "At most so many."}),
             (("--until",), {"default": None, "help": "As --since; default now."}),
             (("--since",), {"default": since, "show_default": True, "help": "30s, 15m, 2h, 7d, or an ISO 8601 time."}),
         ):
             made = click.option(*names, **kind)(made)
-        return with_settings("database", *uses.split())(made)
+        return _settings_last(made, len(made.__click_params__), uses)  # type: ignore[attr-defined]
 
     return wrap
+
+
+def _settings_last(command: Command, own: int, uses: str) -> Command:
+    """--help begins with what this command alone takes: click lists options from the last one made to the first."""
+    made = with_settings("database", *uses.split())(command)
+    listed: list[Any] = made.__click_params__  # type: ignore[attr-defined]
+    listed[:] = listed[own:] + listed[:own]
+    return made
 
 
 def read(asked: Asked, work: Callable[[Any], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mcp_weir.config import FIELDS, Settings, flag, load, variable
+from mcp_weir.config import FIELDS, Settings, flag, load, shown_default, variable
 
 Command = Callable[..., Any]
 
@@ -16,19 +16,21 @@ Command = Callable[..., Any]
 def with_settings(*uses: str) -> Callable[[Command], Command]:
     """Give a command the flags of these parts and a `Settings` as its first argument."""
 
+    taken = [name for name, field in FIELDS.items() if set(field.metadata["used_by"]) & set(uses)]
+
     def wrap(command: Command) -> Command:
         @functools.wraps(command)
         def run(config: Path | None, **said: Any) -> Any:
-            flags = {name: said.pop(name) for name in list(said) if name in FIELDS}
+            # no more than these: a command's own option may have a setting's name (--service of a list is a filter)
+            flags = {name: said.pop(name) for name in taken}
             click.get_current_context().obj = functools.partial(load, flags, config)  # for whoever reads them again
             return command(load(flags, config), **said)
 
         made: Command = click.option(
             "--config", type=click.Path(path_type=Path), envvar="WEIR_CONFIG", help="A TOML file of settings."
         )(run)
-        for name in reversed(FIELDS):
-            if set(FIELDS[name].metadata["used_by"]) & set(uses):
-                made = _option(name)(made)
+        for name in reversed(taken):
+            made = _option(name)(made)
         return made
 
     return wrap
@@ -37,7 +39,9 @@ def with_settings(*uses: str) -> Callable[[Command], Command]:
 def _option(name: str) -> Callable[[Command], Command]:
     field = FIELDS[name]
     meta = field.metadata
-    text = f"{meta['help']} [{variable(name)}]"
+    choices = f" One of {', '.join(meta['choices'])}." if meta["choices"] else ""
+    default = shown_default(name).strip("`")
+    text = f"{meta['help']}{choices} [{variable(name)}{'; default: ' + default if default else ''}]"
     if meta["kind"] == "flag":
         return click.option(f"{flag(name)}/--no-{name.replace('_', '-')}", name, default=None, help=text)
     if meta["kind"] == "list":

@@ -9,6 +9,7 @@ import click
 
 from mcp_weir.cli.options import with_settings
 from mcp_weir.config import Settings
+from mcp_weir.errors import UsageError
 
 
 @click.group()
@@ -62,6 +63,9 @@ def spool_cat(settings: Settings, segments: tuple[Path, ...]) -> None:
     from mcp_weir.spool import reader
 
     encode = msgspec.json.Encoder().encode
+    for path in segments:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such segment")
     wanted = {path.resolve() for path in segments}
     for segment in reader.scan(settings.data_dir / "spool"):
         if wanted and segment.path.resolve() not in wanted:

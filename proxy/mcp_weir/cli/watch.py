@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import select
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,6 +125,8 @@ async def _tail(asked: Asked, url: str, session: str | None, every: float, said:
                     found = await reads.follow(conn, mark, window, Filter(session=key, **said), limit=asked.limit)
                     mark, lost = found.mark, 0
                     printer(found.rows)
+                    if _nobody_reads():
+                        return
                     await asyncio.sleep(every)
         except (psycopg.OperationalError, StoreError) as error:
             lost += 1
@@ -133,6 +136,15 @@ async def _tail(asked: Asked, url: str, session: str | None, every: float, said:
             await asyncio.sleep(min(lost, 5))
         except psycopg.Error as error:
             raise connect.refused(error) from None
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe was closed: after `tail | head -1` a quiet server would keep us for hours."""
+    with contextlib.suppress(OSError, ValueError):  # no descriptor: somebody took stdout over
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+    return False
 
 
 def _printer(asked: Asked) -> Any:

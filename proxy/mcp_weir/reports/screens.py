@@ -81,16 +81,21 @@ def recording(health: Health, zone: tzinfo | None) -> Text:
 def status(health: Health, alerts: tuple[Alert, ...], spool: Mapping[str, object], where: str,
            zone: tzinfo | None, otel: Mapping[str, object] | None = None) -> RenderableType:
     """Recording, gaps, alerts, what waits on disk, and how the OpenTelemetry collector fares."""
-    lines = [Text(f"database: {inert(where)} (schema version {health.schema_version})"), recording(health, zone)]
+    lines = [_whole(f"database: {inert(where)} (schema version {health.schema_version})"), recording(health, zone)]
     lines += [Text(inert(f"gap: {clock(gap.since, zone)} to {clock(gap.until, zone)} {gap.service} {gap.instance}:"
                          f" {gap.lost} lost"), style="red") for gap in health.gaps[:10]]
-    lines.append(Text(spooled(spool)))
+    lines.append(_whole(spooled(spool)))
     if otel is not None:
         lines.append(Text(f"otel: {otel.get('spans')} spans sent, {otel.get('dropped')} dropped,"
                           f" {otel.get('exports_failed')} exports not taken",
                           style="red" if otel.get("failing") else ""))
     lines += [alert_line(alert) for alert in alerts] or [Text("no alerts", style="green")]
     return Group(*lines)
+
+
+def _whole(said: str) -> Text:
+    """A line with an address or a path in it: the terminal may break it, we do not, so that it can be copied."""
+    return Text(said, no_wrap=True, overflow="ignore")
 
 
 def spooled(spool: Mapping[str, object]) -> str:

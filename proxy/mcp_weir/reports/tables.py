@@ -35,7 +35,7 @@ _BETWEEN = 2
 class Column:
     """A head, how a row's cell reads, and whether it stands to the right.
 
-    `spare`: where the window is narrow, the highest is left out first; 0 never is. `words` may be cut, figures never.
+    `spare`: where the terminal is narrow, the highest is left out first; 0 never is. `words` may be cut, figures never.
     """
 
     head: str
@@ -64,7 +64,7 @@ class Fitted:
         yield made
         out = [column.head for n, column in enumerate(self.columns) if n not in shown]
         if out and self.rows:
-            yield Text(f"(a wider window also shows: {', '.join(out)})", style="dim")
+            yield Text(f"(a wider terminal also shows: {', '.join(out)})", style="dim")
 
     def _fit(self, room: int) -> tuple[list[int], list[int]]:
         """Which columns, and how wide each is: spare ones go first, then the longest words are cut."""
@@ -160,7 +160,7 @@ def tools(rows: Sequence[ToolSummary], zone: tzinfo | None) -> Fitted:
         Column("calls", lambda t: count(t.totals.calls), right=True),
         Column("errors", lambda t: count(t.totals.errors), right=True,
                style=lambda t: "red" if t.totals.errors else "", spare=2),
-        Column("rate", lambda t: share(t.totals.error_rate), right=True),
+        Column("rate", lambda t: share(t.totals.error_rate) if t.totals.requests else "", right=True),
         Column("p50", lambda t: ms(t.totals.p50_ms), right=True),
         Column("p95", lambda t: ms(t.totals.p95_ms), right=True),
         Column("p99", lambda t: ms(t.totals.p99_ms), right=True, spare=3),
@@ -241,7 +241,7 @@ def hits(rows: Sequence[SearchHit], zone: tzinfo | None) -> Fitted:
     return table([
         Column("kind", lambda h: h.kind),
         Column("what", lambda h: h.title, words=True),
-        Column("key", lambda h: h.key if h.key != h.title else "", words=True),
+        Column("key", _key, words=True),
         Column("detail", lambda h: h.detail, words=True),
         Column(f"when ({zone_name(zone)})", lambda h: clock(h.at, zone), spare=1),
     ], rows)
@@ -254,12 +254,25 @@ def errors(rows: Sequence[ErrorGroup], zone: tzinfo | None) -> Fitted:
         Column("layer", lambda e: e.layer, spare=3),
         Column("fault", lambda e: e.fault),
         Column("outcome", lambda e: e.outcome, style=lambda e: "red"),
-        Column("what", lambda e: f"{e.method or ''} {e.target or ''}".strip(), words=True),
+        Column("what", _what_failed, words=True),
         Column("code", _code, right=True, spare=2),
         Column("message", lambda e: e.message or "", words=True),
         Column("clients", lambda e: ", ".join(e.clients[:3]), spare=4, words=True),
         Column(f"last ({zone_name(zone)})", lambda e: clock(e.last_at, zone), spare=1),
     ], rows)
+
+
+def _key(hit: SearchHit) -> str:
+    """As much of it as tells it apart: `session` takes how a key begins, a request's begins as its neighbours' do."""
+    if hit.kind == "session":
+        return hit.key[:13]
+    return hit.key if hit.key != hit.title else ""
+
+
+def _what_failed(group: ErrorGroup) -> str:
+    if group.method == "tools/call" and group.target:
+        return group.target
+    return f"{group.method or ''} {group.target or ''}".strip()
 
 
 def _code(group: ErrorGroup) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from mcp_weir.errors import StoreError, UsageError
+from mcp_weir.errors import StoreError, Unreachable, UsageError
 from mcp_weir.store.masking import mask
 
 T = TypeVar("T")
@@ -102,4 +102,4 @@ def _unreachable(url: str, error: psycopg.Error) -> StoreError:
     # libpq asks a question on its last line; the reason stands before it
     lines = [line.strip() for line in mask(str(error)).splitlines() if line.strip()]
     said = next((line for line in reversed(lines) if not line.endswith("?")), type(error).__name__)
-    return StoreError(f"cannot reach the database at {mask(url)}: {said}")
+    return Unreachable(f"cannot reach the database at {mask(url)}: {said.removeprefix('connection failed: ')}")

@@ -7,7 +7,8 @@ r.started_at >= %(since)s AND r.started_at < %(until)s
     AND (%(outcome)s::text IS NULL OR r.outcome = %(outcome)s)
     AND (%(direction)s::text IS NULL OR r.direction = %(direction)s)
     AND (NOT %(errors)s::bool OR weir.is_error(r.outcome))
-    AND (%(principal_key)s::bytea IS NULL OR r.principal_key = %(principal_key)s)
+    AND (%(principal)s::text IS NULL OR r.principal_key = %(principal_key)s OR r.principal_key IN (
+        SELECT s.principal_key FROM weir.session_rows s WHERE s.principal = %(principal)s))
     AND (%(session)s::uuid IS NULL OR r.session_key = %(session)s OR r.request_key = ANY (ARRAY(
         SELECT d.request_key FROM weir.derived_requests d WHERE d.session_key = %(session)s)))
     AND (%(operation)s::uuid IS NULL OR r.operation_key = %(operation)s)
