@@ -15,7 +15,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
-from mcp_weir.relay.heads import Parsed, Sight, is_beginning, is_bodiless, sight
+from mcp_weir.relay.flow import Flow
+from mcp_weir.relay.heads import Parsed, Sight, bodiless, is_beginning, one_by_one, sight
 from mcp_weir.relay.limits import (
     CLIENT_IDLE_SECONDS,
     HEAD_BYTES,
@@ -30,19 +31,6 @@ from mcp_weir.relay.trailers import Trailers
 
 _LOST = -1
 _GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
-
-
-class Flow(Protocol):
-    """What a running exchange hears of its client's socket."""
-
-    def client_full(self) -> None:
-        """It takes no more for now."""
-
-    def client_ready(self) -> None:
-        """It takes again."""
-
-    def client_gone(self) -> None:
-        """It is closed."""
 
 
 class Ways(Protocol):
@@ -192,15 +180,16 @@ class ClientConnection(RequestHandler):
         self._parse(data)
 
     def _by_sight(self, data: bytes) -> bool:
-        """True when this needs no parser: the request has begun, or waits for the rest of itself."""
+        """True when nothing is left to be parsed: the request has begun, or waits for the rest of itself."""
         seen, self.seen = sight(data), None
         free = self._task_is_idle() and not self._messages
         if seen is None:
             if free and is_beginning(data):
                 self._held = data
                 return True
-            self._owed = 0 if is_bodiless(data) else _LOST
-            return False
+            size = bodiless(data)
+            self._owed = 0 if size else _LOST
+            return 0 < size < len(data) and self._each(data)
         missing, ways = seen.size - len(data), cast(Gate, self._manager).ways
         if free and missing == 0 and ways.sighted(self, seen, data):
             return True
@@ -210,7 +199,17 @@ class ClientConnection(RequestHandler):
         self._owed = max(missing, _LOST)
         if free and missing >= 0:
             self.seen = seen
-        return False
+        return missing < 0 and self._each(data)
+
+    def _each(self, data: bytes) -> bool:
+        """Several in one read: aiohttp's parser loses, with one that is broken, what it is given together with it."""
+        self._owed = 0
+        for one in one_by_one(data):
+            if not self._by_sight(one):
+                self._parse(one)
+            if self._owed or self.last:  # the last of them, or broken, or behind a trailer
+                break
+        return True
 
     def let_go(self) -> None:
         """The body's rest does not come at once: let it take the patient way, where the head goes on before it."""

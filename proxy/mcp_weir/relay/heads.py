@@ -5,6 +5,7 @@ the relay's time) and no second look of the guard: what is the same to the byte 
 are kept: a POST with one Content-Length, on a connection that stays open.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from mcp_weir.relay.headers import Headers, values
@@ -82,13 +83,23 @@ def sight(data: bytes) -> Sight | None:
     return Sight(data[:start] + data[stop:end], digits, end + 4)
 
 
-def is_bodiless(data: bytes) -> bool:
-    """`data` is one head that nothing follows: neither a length, nor a coding, nor another protocol."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or end + 4 != len(data):
-        return False
-    lower = data.lower()
-    return not (b"-length" in lower or b"\ntransfer-" in lower or b"\nupgrade" in lower)
+def bodiless(data: bytes) -> int:
+    """Bytes of the head with which `data` begins, if no body follows it: it has no length, coding or other protocol."""
+    size = data.find(b"\r\n\r\n") + 4
+    lower = data[:size].lower() if size > 3 else b"-length"
+    return 0 if b"-length" in lower or b"\ntransfer-" in lower or b"\nupgrade" in lower else size
+
+
+def one_by_one(data: bytes) -> Iterator[bytes]:
+    """The requests that came in one read, as far as they can be told apart; what cannot comes in one piece."""
+    while data:
+        seen = sight(data)
+        size = seen.size if seen else bodiless(data)
+        if not 0 < size < len(data):
+            break
+        yield data[:size]
+        data = data[size:]
+    yield data
 
 
 def is_beginning(data: bytes) -> bool:
