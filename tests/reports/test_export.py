@@ -68,6 +68,42 @@ def test_it_goes_on_where_it_ended(rows: World, run: Callable[..., Result], tmp_
     assert sorted(keys) == sorted(by_key(rows))
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_cut_file_goes_on_with_each_row_once(
+    world: World, run: Callable[..., Result], tmp_path: Path, kind: str
+) -> None:
+    for number in range(30):  # ten moments of three rows each
+        world.request(started_at=NOW - timedelta(minutes=number // 3), target='a "quoted"\r\n, line\r\n')
+    world.store()
+    out = tmp_path / f"x.{kind}"
+    command = ("export", "--format", kind, "--output", str(out), "--since", "2d")
+    assert run(*command).exit_code == 0
+    whole = out.read_bytes()
+    for cut in {0, 5, len(whole), *range(17, len(whole), 997)}:  # wherever a disk or a kill -9 ends it
+        out.write_bytes(whole[:cut])
+        said = run(*command[:-2], "--append")
+        assert said.exit_code == 0, said.output
+        assert out.read_bytes() == whole, cut
+
+
+def test_a_file_that_is_no_export_is_left_as_it_is(rows: World, run: Callable[..., Result], tmp_path: Path) -> None:
+    for kind in ("jsonl", "csv"):
+        out = tmp_path / f"x.{kind}"
+        out.write_bytes(b"my,own\r\nnotes,here\r\nno end")
+        said = run("export", "--format", kind, "--output", str(out), "--append")
+        assert said.exit_code == 2 and "does not end in a row of an export" in str(said.exception)
+        assert out.read_bytes() == b"my,own\r\nnotes,here\r\nno end"
+
+
+def test_a_limit_of_a_file_goes_on_by_itself(rows: World, run: Callable[..., Result], tmp_path: Path) -> None:
+    command = ("export", "--output", str(tmp_path / "x.jsonl"), "--limit", "3")
+    assert "go on with the same command and --append" in run(*command).stderr
+    for _ in range(3):
+        run(*command, "--append")
+    keys = [json.loads(line)["request_key"] for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert len(keys) == 8 and set(keys) == set(by_key(rows))
+
+
 def test_a_limit_says_where_to_go_on(rows: World, run: Callable[..., Result]) -> None:
     first = run("export", "--limit", "3")
     rest = run("export", "--since", first.stderr.split("--since ")[1].strip())

@@ -1,6 +1,7 @@
 """export: rows to a file or a pipe."""
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -15,33 +16,37 @@ from mcp_weir.errors import UsageError
 @asking("service", "tool", "client", "method", "outcome", "errors", since="24h", limit=1_000_000)
 @click.option("--format", "kind", default="jsonl", show_default=True, type=click.Choice(["jsonl", "csv", "parquet"]))
 @click.option("--output", "-o", default="-", help="A file; - is standard output.")
-@click.option("--append", is_flag=True, help="Go on at the end of a JSONL or CSV file.")
+@click.option("--append", is_flag=True, help="Go on behind the last row of a JSONL or CSV file, whatever --since says.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def export(asked: Asked, kind: str, output: str, append: bool, force: bool, **said: Any) -> None:
     """Requests as JSONL, CSV or Parquet, in the order they started; says where to resume."""
-    from mcp_weir.reports import ask
+    from mcp_weir.reports import ask, resume
     from mcp_weir.reports import export as formats
     from mcp_weir.store import reads
     from mcp_weir.store.shapes import Filter
 
     window, where = ask.exactly(asked.since, asked.until), Filter(**said)
     path = None if output == "-" else Path(output)
-    appending = append and path is not None and path.exists() and path.stat().st_size > 0
     _check(path, kind, append, force)
-    done = _Progress(asked)
+    mark = None
+    if append and path is not None and path.exists():
+        mark = resume.mend(path, kind, [name for name, _ in reads.EXPORTED])
+    if mark is not None:
+        window = _behind(window, mark.started_at)
+    appending = append and path is not None and path.exists() and path.stat().st_size > 0
+    done = _Progress(asked.limit, "the same command and --append" if path is not None and kind != "parquet" else None)
 
     async def copy(conn: Any) -> int:
-        expected = (await reads.totals(conn, ask.window(asked.since, asked.until), where)).requests
+        expected = (await reads.totals(conn, type(window).of(window.since, window.until), where)).requests
         with done.showing(expected), _open(path, append) as out:
-            sink = formats.sink(kind, out, reads.EXPORTED, appending=appending)
-            async with contextlib.aclosing(reads.export(conn, window, where)) as batches:
-                async for rows in batches:
-                    rows = rows[: asked.limit - done.rows]
-                    sink.write(rows)
-                    done.add(rows)
-                    if done.rows >= asked.limit:
-                        break
-            sink.close()
+            with _closing(formats.sink(kind, out, reads.EXPORTED, appending=appending)) as sink:
+                async with contextlib.aclosing(reads.export(conn, window, where)) as batches:
+                    async for found in batches:
+                        rows = (found if mark is None else mark.behind(found))[: asked.limit - done.rows]
+                        sink.write(rows)
+                        done.add(rows)
+                        if done.rows >= asked.limit:
+                            break
         return await reads.running(conn, window)
 
     try:
@@ -50,6 +55,26 @@ def export(asked: Asked, kind: str, output: str, append: bool, force: bool, **sa
         done.say_resume()
         raise
     done.say_end(window.until, running)
+
+
+def _behind(window: Any, last: Any) -> Any:
+    """The window from a file's last row on; a later --since, given on purpose, stays."""
+    given = click.get_current_context().get_parameter_source("since") is click.core.ParameterSource.COMMANDLINE
+    if last >= window.until:
+        raise UsageError(f"its rows go up to {_iso(last)}, which is not before --until")
+    return dataclasses.replace(window, since=max(last, window.since) if given else last)
+
+
+@contextlib.contextmanager
+def _closing(sink: Any) -> Any:
+    """A sink whose file is whole even where the export is cut: Parquet keeps its table of contents at the end."""
+    try:
+        yield sink
+    except BaseException:
+        with contextlib.suppress(Exception):
+            sink.close()
+        raise
+    sink.close()
 
 
 def _check(path: Path | None, kind: str, append: bool, force: bool) -> None:
@@ -77,10 +102,10 @@ def _open(path: Path | None, append: bool) -> Any:
 class _Progress:
     """Rows so far, on a terminal as a bar; and where to go on."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, limit: int, again: str | None) -> None:
         self.rows = 0
         self._last: Any = None
-        self._limit = asked.limit
+        self._limit, self._again = limit, again
         self._advance: Any = None
 
     @contextlib.contextmanager
@@ -105,9 +130,10 @@ class _Progress:
             self._advance(len(rows))
 
     def say_resume(self) -> None:
-        """Cut short: the rows of the last moment may come again, request_key tells them."""
+        """Cut short. Where there is no file to look into, the last moment's rows may come again."""
         if self._last is not None:
-            click.echo(f"mcp-weir: {self.rows} rows; go on with --since {_iso(self._last)}", err=True)
+            again = self._again or f"--since {_iso(self._last)}"
+            click.echo(f"mcp-weir: {self.rows} rows; go on with {again}", err=True)
 
     def say_end(self, until: Any, running: int) -> None:
         if self.rows >= self._limit:

@@ -1,4 +1,5 @@
--- Final rows in time order, streamed: no join that would want to sort.
+-- Final rows in time order, streamed: no join that would want to sort; rows of one moment by key, so that a reader can
+-- go on behind any of them (a sort of those few at a time).
 SELECT r.service, r.instance, r.request_key, coalesce(r.session_key,
         (SELECT d.session_key FROM weir.derived_requests d
         WHERE d.request_key = r.request_key AND d.started_at = r.started_at)) AS session_key,
@@ -10,4 +11,4 @@ SELECT r.service, r.instance, r.request_key, coalesce(r.session_key,
     encode(r.principal_key, 'hex') AS principal_key, host(r.remote_addr) AS remote_addr, r.user_agent
 FROM weir.request_rows r
 WHERE {_request_filter}
-ORDER BY r.started_at
+ORDER BY r.started_at, r.request_key

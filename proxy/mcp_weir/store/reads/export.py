@@ -26,7 +26,7 @@ EXPORTED = (
 async def export(
     conn: Conn, window: Window, where: Filter = NO_FILTER, *, batch: int = 2000
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
-    """Batches of rows in the order of `started_at`, keys as EXPORTED. Uses what `requests` uses; not running ones."""
+    """Batches of final rows by `started_at`, then `request_key`; keys as EXPORTED. Uses what `requests` uses."""
     async with conn.transaction(), conn.cursor("export", row_factory=dict_row) as cur:
         await cur.execute(composed("export"), params(window, where))
         while found := await cur.fetchmany(batch):
