@@ -75,3 +75,11 @@ def test_of_a_thousand_questions_at_once_the_last_256_wait() -> None:
     joiner.take(origin(), stream.event_ids("a"))
     joiner.settle(0)
     assert len(state.requests) == len(joiner._asked._by_id) == 255
+
+
+def test_a_stream_in_which_nothing_more_passes_is_looked_at_all_the_same() -> None:
+    joiner, stream = Joiner(idle_window_us=60_000_000), Exchange(0, "GET")
+    joiner.introduce(SESSION, Identity(name="c"))
+    joiner.take(origin(), [*stream.open(), *stream.server_asks(1, at=1), *stream.server_asks(2, at=3)])
+    told_at = {at: told(joiner.settle(BASE_US + at * 1_000_000)) for at in (2, 60, 62, 64, 500)}
+    assert told_at == {2: [], 60: [], 62: [("1", "no_answer")], 64: [("2", "no_answer")], 500: []}

@@ -142,7 +142,6 @@ class Joiner:
 
     def _scrub(self, state: ExchangeState) -> None:
         """Only now is it known whose exchange this is."""
-        self._asked.drop(state)
         self.fallbacks.unlearn(state)
         state.scrub()
 
