@@ -45,3 +45,8 @@ def test_the_map_shows_every_room_and_every_door() -> None:
     assert there - doors.keys() == set()
     folders = {room for room in ROOMS if (PACKAGE / room).is_dir()}
     assert {room: doors[room] for room in folders} == {room: ROOMS[room] - {"errors"} for room in folders}
+
+
+def test_the_map_names_what_is_composed() -> None:
+    told = set(ROOM.findall((ROOT / "docs" / "architecture.md").read_text()))
+    assert {path.stem for path in (PACKAGE / "app").glob("*.py")} - {"__init__"} <= told
