@@ -75,6 +75,28 @@ def test_a_recorder_at_work_notices(database_url: str, tmp_path: Path) -> None:
     writer.close()
 
 
+def test_of_a_shared_session_only_ones_own_goes(database_url: str, tmp_path: Path) -> None:
+    writer, start = writer_at(tmp_path), now_us()
+    for number, who in enumerate((ALICE, BOB, ALICE, None, BOB)):
+        spool(writer, call(number, principal_key=who, wall_us=start + number))
+    for number, who in enumerate((ALICE, ALICE), 5):
+        spool(writer, call(number, principal_key=who, session=OTHER))
+    with recording(database_url, tmp_path):
+        wait(lambda: count(database_url, "requests") == 7)
+        erased = erase(database_url, Subject(principals=frozenset({ALICE})))
+        assert (erased["requests"], erased["sessions"], erased["shared_sessions"]) == (5, 1, 1)
+        spool(writer, call(7, principal_key=BOB))
+        wait(lambda: count(database_url, "requests") == 3)
+    assert query(database_url, "SELECT jsonrpc_id, principal_key FROM weir.requests ORDER BY 1") == [
+        (number, BOB) for number in ("1", "4", "7")]
+    found = query(database_url, "SELECT session_key, principal_key, remote_addr, user_agent FROM weir.sessions")
+    assert found == [(SESSION, None, None, None)]
+    assert ALICE.hex() not in everything(database_url)
+    erased = erase(database_url, Subject(sessions=frozenset({SESSION})))  # who names the session means all of it
+    assert (erased["requests"], erased["sessions"], count(database_url, "requests")) == (3, 1, 0)
+    writer.close()
+
+
 def test_what_waits_to_be_derived_goes_too(database_url: str, tmp_path: Path) -> None:
     writer = writer_at(tmp_path)
     spool(writer, call(0, principal_key=ALICE, session=None))
@@ -139,7 +161,7 @@ def test_no_settler_begins_while_somebody_is_being_forgotten(database_url: str, 
     with psycopg.connect(database_url) as gate, ThreadPoolExecutor(1) as pool:
         gate.execute("SELECT 1 FROM weir.request_rows FOR UPDATE")
         erasing = pool.submit(erase, database_url, Subject(principals=frozenset({ALICE})))
-        wait(lambda: erasing.done() or waiting(database_url, "WITH mine") == 1)
+        wait(lambda: erasing.done() or waiting(database_url, "WITH theirs") == 1)
         assert settle(database_url) == 0  # and it does not wait for it either
         gate.rollback()
         erasing.result(10)
