@@ -29,6 +29,7 @@ from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.upstream_protocol import UpstreamConnection
 from mcp_weir.relay.watch import Recording, Watch
 from mcp_weir.traffic.exchange import Exchange, RequestHead, is_mcp_path
+from mcp_weir.traffic.glance import LARGEST, Glance, may_be_plain
 from mcp_weir.traffic.opening import said_by
 
 _TARGET_KEPT = 512  # characters: of longer ones, a thousand would be megabytes
@@ -45,6 +46,7 @@ class Exchanges:
         self._young: deque[tuple[int, Watch]] = deque()
         self._old: deque[tuple[int, Watch]] = deque()
         self._heads = Heads()
+        self._glanced = min(LARGEST, settings.reading.body_limit)
         self.running: set[Answer] = set()
         self.refused = 0
         self.draining = False
@@ -96,13 +98,9 @@ class Exchanges:
         """`said`: what goes upstream, and the body in it."""
         sent, body = said
         client.head_since, client.seq = 0.0, client.seq + 1
-        watch = self._watch(client, known)
+        watch = self._watch(client, known, body)
         answer = self._answer(client, watch, known)
         answer.connection, answer.request_whole, answer.finished = connection, True, self._quick_over
-        now = time.monotonic_ns()
-        if body:
-            watch.request_chunk(body, now // 1000)
-        watch.request_end(now // 1000)
         connection.ask(answer, sent, head_only=known.method == "HEAD", whole=True)
         watch.overhead_ns += time.monotonic_ns() - client.arrived_ns
 
@@ -127,7 +125,7 @@ class Exchanges:
         client.head_since, client.seq = 0.0, client.seq + 1
         target = self._parts(message.path)
         known = Known(message, target[1:])
-        watch = self._watch(client, known)
+        watch = self._watch(client, known, None)
         try:
             self._check(request, target[0])
         except ClientFault as fault:
@@ -194,6 +192,7 @@ class Exchanges:
             known.before, known.after = before, after
             if known.mcp:
                 known.said = said_by(self._settings.reading, known.method, known.path, known.query, known.headers)
+                known.plain = may_be_plain(self._settings.reading, known.said)
             self._heads.remember(seen.key, known)
 
     def _check(self, request: Request, target: bytes) -> None:
@@ -221,7 +220,8 @@ class Exchanges:
         path, _, query = path_of(target).partition("?")
         return target, path, query, self._settings.record and is_mcp_path(self._settings.reading, path)
 
-    def _watch(self, client: ClientConnection, known: Known) -> Watch:
+    def _watch(self, client: ClientConnection, known: Known, body: bytes | None) -> Watch:
+        """`body` where the request is whole."""
         if not known.mcp:
             return Watch(None, 0, self._recording)
         wall_us = (time.time_ns() - (client.arrived_ns - client.opened_ns)) // 1000
@@ -236,11 +236,23 @@ class Exchanges:
         )
         opened_us = client.opened_ns // 1000
         try:
-            exchange = Exchange(self._settings.reading, next(self._numbers), head, wall_us, opened_us)
+            watch = Watch(self._observer(head, (wall_us, opened_us), known, body), minute, self._recording)
         except Exception:  # the observer guard: recording never fails a request
             self._recording.errors += 1
             self._recording.lost(minute)
             return Watch(None, 0, self._recording)
-        watch = Watch(exchange, minute, self._recording)
         self._young.append((opened_us + OPENED_AFTER_US, watch))
         return watch
+
+    def _observer(
+        self, head: RequestHead, opened: tuple[int, int], known: Known, body: bytes | None
+    ) -> Exchange | Glance:
+        reading, now_us = self._settings.reading, time.monotonic_ns() // 1000
+        if known.plain and body and len(body) <= self._glanced:
+            return Glance(reading, next(self._numbers), head, opened, body, now_us)
+        exchange = Exchange(reading, next(self._numbers), head, *opened)
+        if body is not None:
+            if body:
+                exchange.request_chunk(body, now_us)
+            exchange.request_end(now_us)
+        return exchange

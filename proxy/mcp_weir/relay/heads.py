@@ -40,7 +40,9 @@ class Parsed(Protocol):
 class Known:
     """A head that has passed the guard. Upstream goes `before`, the length's digits, `after`."""
 
-    __slots__ = ("after", "before", "headers", "http11", "json", "keep", "mcp", "method", "path", "query", "said")
+    __slots__ = (
+        "after", "before", "headers", "http11", "json", "keep", "mcp", "method", "path", "plain", "query", "said",
+    )
 
     def __init__(self, message: Parsed, target: tuple[str, str, bool]) -> None:
         self.method, self.headers = message.method, message.raw_headers
@@ -50,6 +52,7 @@ class Known:
         self.json = self.method == "POST" and any(b"json" in kind.lower() for kind in
                                                   values(self.headers, b"content-type"))
         self.said: HeadSaid | None = None
+        self.plain = False  # an exchange under it may be read at a glance
 
 
 class Sight:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mcp_weir.relay.headers import Headers
 from mcp_weir.traffic.exchange import Exchange
 from mcp_weir.traffic.facts import Line
+from mcp_weir.traffic.glance import Glance
 
 
 class Recording:
@@ -25,31 +26,41 @@ class Recording:
 
 
 class Watch:
-    """Watches one exchange; with `exchange` None it watches nothing (a path that is not MCP's)."""
+    """Watches one exchange; with None it watches nothing (a path that is not MCP's).
+
+    With a Glance it only keeps what passes, as long as that is plain, and looks once, at the end.
+    """
 
     __slots__ = (
-        "_exchange", "_minute", "_recording", "closed", "error_id", "offered", "overhead_ns", "stall_us", "watching",
+        "_exchange", "_glance", "_minute", "_recording", "closed", "error_id", "offered", "overhead_ns", "stall_us",
+        "watching",
     )
 
-    def __init__(self, exchange: Exchange | None, minute: int, recording: Recording) -> None:
-        self._exchange, self._minute, self._recording = exchange, minute, recording
+    def __init__(self, watched: Exchange | Glance | None, minute: int, recording: Recording) -> None:
+        self._exchange: Exchange | None = None
+        self._glance: Glance | None = None
+        if isinstance(watched, Glance):
+            self._glance = watched
+        else:
+            self._exchange = watched
+        self._minute, self._recording = minute, recording
         self.stall_us = 0  # the time we waited for the client's socket
         self.overhead_ns = 0  # between bytes in and bytes out, all of it ours
-        self.watching = exchange is not None  # it is an exchange on an MCP path
-        self.closed = exchange is None
+        self.watching = watched is not None  # it is an exchange on an MCP path
+        self.closed = watched is None
         self.offered = False  # facts were offered since the last sync was asked for
         self.error_id: bytes | None = None  # once closed: the JSON-RPC id, as it came, that an error of ours must carry
 
     @property
     def owes_answer(self) -> bool:
         """A request of the client waits for its answer in this exchange."""
-        return self._exchange is not None and self._exchange.owes_answer
+        return not self.closed and self._looking().owes_answer
 
     def request_chunk(self, data: bytes, at_us: int) -> None:
         """A piece of the request's body."""
         if not self.closed:
             try:
-                self._exchange.request_chunk(data, at_us)  # type: ignore[union-attr]
+                self._looking().request_chunk(data, at_us)
             except Exception:  # the observer guard
                 self._recording.errors += 1
 
@@ -57,7 +68,7 @@ class Watch:
         """The request's body is whole."""
         if not self.closed:
             try:
-                self._exchange.request_end(at_us)  # type: ignore[union-attr]
+                self._looking().request_end(at_us)
             except Exception:  # the observer guard
                 self._recording.errors += 1
 
@@ -65,7 +76,8 @@ class Watch:
         """The response's head."""
         if not self.closed:
             try:
-                self._exchange.response_head(status, headers, at_us)  # type: ignore[union-attr]
+                if self._glance is None or not self._glance.response_head(status, headers):
+                    self._looking().response_head(status, headers, at_us)
             except Exception:  # the observer guard
                 self._recording.errors += 1
 
@@ -73,7 +85,9 @@ class Watch:
         """A piece of the response's body: its facts are offered before it goes on."""
         if not self.closed:
             try:
-                facts = self._exchange.response_chunk(data, at_us)  # type: ignore[union-attr]
+                if self._glance is not None and self._glance.response_chunk(data, at_us):
+                    return
+                facts = self._looking().response_chunk(data, at_us)
                 if facts:
                     self._offer(facts)
             except Exception:  # the observer guard
@@ -83,7 +97,7 @@ class Watch:
         """Tell what is known of an exchange that still runs."""
         if not self.closed:
             try:
-                facts = self._exchange.sweep()  # type: ignore[union-attr]
+                facts = self._looking().sweep()
                 if facts:
                     self._offer(facts)
             except Exception:  # the observer guard
@@ -94,21 +108,31 @@ class Watch:
         if self.closed:
             return
         self.closed = True
-        # let go of it now: the sweep remembers this watch for a while, and memory that is soon used again is warm
-        exchange, self._exchange = self._exchange, None
-        facts = None
+        facts: Line | None = None
         try:
-            assert exchange is not None
-            self.error_id = exchange.error_id
-            facts = exchange.close(
-                closed_by, at_us, upstream_error=error, status=status, stall_us=self.stall_us,
-                overhead_us=self.overhead_ns // 1000,
-            )
+            if self._glance is not None and closed_by == "complete" and error is None and status is None:
+                facts = self._glance.line(at_us, self.stall_us, self.overhead_ns // 1000)
+            if facts is None:
+                exchange = self._looking()
+                self.error_id = exchange.error_id
+                facts = exchange.close(
+                    closed_by, at_us, upstream_error=error, status=status, stall_us=self.stall_us,
+                    overhead_us=self.overhead_ns // 1000,
+                )
             self._offer(facts)
         except Exception:  # the observer guard
             self._recording.errors += 1
             if facts is None:
                 self._recording.lost(self._minute)
+        # let go of it now: the sweep remembers this watch for a while, and memory that is soon used again is warm
+        self._exchange = self._glance = None
+
+    def _looking(self) -> Exchange:
+        """The exchange, step by step from here on."""
+        if self._exchange is None:
+            assert self._glance is not None
+            self._exchange, self._glance = self._glance.exchange(), None
+        return self._exchange
 
     def _offer(self, facts: Line) -> None:
         self._recording.offer(facts, self._minute)

@@ -22,13 +22,14 @@ _strings: Lenient[str] = Lenient(str)
 
 
 _params, _meta, _ref, _related = Lenient(Params), Lenient(RequestMeta), Lenient(Ref), Lenient(Related)
-_NO_PARAMS, _NO_META = Params(), RequestMeta()
+_NO_PARAMS, NO_META = Params(), RequestMeta()
+read_params, read_meta = _params.decode, _meta.decode  # what is as it should be; raise FAILED of lenient.py
 
 
 def request_of(reading: Reading, message: Message, passed: Passed, member: int) -> Asked:
     """The fact of a request, and what is to be remembered until its answer."""
     params = _NO_PARAMS if message.params is EMPTY else _params.read(message.params) or _NO_PARAMS
-    meta = _NO_META if params.meta is EMPTY else _meta.read(params.meta) or _NO_META
+    meta = NO_META if params.meta is EMPTY else _meta.read(params.meta) or NO_META
     method = clean(message.method) or ""
     begins = method == "initialize"
     version, info, able = (
@@ -69,19 +70,25 @@ def _more_to_say(reading: Reading, params: Params, meta: RequestMeta) -> bool:
 
 def _with_more(reading: Reading, fact: Request, params: Params, meta: RequestMeta) -> Request:
     """Trace context, MRTR, tasks, session handles, captured arguments."""
-    trace = _TRACEPARENT.fullmatch(meta.traceparent) if isinstance(meta.traceparent, str) else None
+    trace, parent = trace_of(meta.traceparent)
     arguments = bytes(params.arguments)
     return msgspec.structs.replace(
         fact,
         arguments=reading.capture.take(reading.keys, fact.target or "", params.arguments) if arguments else None,
-        trace_id=trace[1] if trace else None,
-        parent_span_id=trace[2] if trace else None,
+        trace_id=trace,
+        parent_span_id=parent,
         state_hash=text_hash(reading, "request-state", params.requestState),
         input_keys=object_keys(reading, params.inputResponses),
         task=_task(reading, params, meta),
         wants_task=bytes(params.task)[:1] == b"{",
         handle=_handle(reading, arguments) if reading.handle_argument and arguments else None,
     )
+
+
+def trace_of(traceparent: object) -> tuple[str | None, str | None]:
+    """(trace id, parent span id) of a traceparent; nothing of what is none."""
+    found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
+    return (found[1], found[2]) if found else (None, None)
 
 
 def related_task(reading: Reading, raw: msgspec.Raw) -> bytes | None:

@@ -13,7 +13,8 @@ _NUMBER_OR_STRING = b'"-0123456789'
 
 
 _one = Lenient(Message)
-_decode_one = _one.decode
+read_message = _one.decode
+"""A body that is one message and nothing odd; raises FAILED of lenient.py for anything else."""
 _many = Lenient(list[msgspec.Raw])
 
 
@@ -24,7 +25,7 @@ def read_messages(body: bytes) -> Messages:
     if body[:1] == b"[":
         return _batch(body)
     try:
-        message: Message | None = _decode_one(body)  # the way of nearly all: one pass over the body and nothing else
+        message: Message | None = read_message(body)  # the way of nearly all: one pass over the body and nothing else
     except FAILED:
         message = _one.mend(body)
     kind = message and _kind(message)
@@ -49,5 +50,17 @@ def _kind(message: Message) -> str | None:
     if message.method:
         if message.id is EMPTY:
             return "notification"
-        return "request" if bytes(message.id)[0] in _NUMBER_OR_STRING else None
+        return "request" if is_request(message) else None
     return "response" if message.is_response else None
+
+
+def is_request(message: Message) -> bool:
+    """A message with a method asks for an answer: it has an id that names something."""
+    return message.id is not EMPTY and bytes(message.id)[0] in _NUMBER_OR_STRING
+
+
+def is_result(message: Message) -> bool:
+    """An answer that is nothing else, and no error."""
+    return (
+        not message.method and message.jsonrpc == "2.0" and message.result is not EMPTY and message.error is EMPTY
+    )
