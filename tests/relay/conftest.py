@@ -214,7 +214,8 @@ class Weir:
         self.port: int = sock.getsockname()[1]
         self.relay = Relay(
             RelaySettings(origin, reading, **settings),  # type: ignore[arg-type]
-            lambda line, minute: self.facts.extend(line), lambda minute: None, self._sync if power else None,
+            lambda lines: self.facts.extend(fact for line, _ in lines for fact in line), lambda minute: None,
+            self._sync if power else None,
         )
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run(sock)), daemon=True)

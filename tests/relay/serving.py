@@ -23,7 +23,7 @@ async def serve(upstream: int) -> None:
     with tempfile.TemporaryDirectory() as home, socket.create_server(("127.0.0.1", 0)) as here:
         writer = SpoolWriter(Path(home), service="s", instance="i", key_id="k")
         reading = Reading(Keys(b"k" * 32, "s"))
-        relay = Relay(RelaySettings(f"http://127.0.0.1:{upstream}", reading), writer.offer, writer.seen)
+        relay = Relay(RelaySettings(f"http://127.0.0.1:{upstream}", reading), writer.offer_all, writer.seen)
         await relay.start(here)
         gc.disable()
         print(here.getsockname()[1], flush=True)

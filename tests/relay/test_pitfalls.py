@@ -86,7 +86,7 @@ def test_without_the_c_parser_it_does_not_start(monkeypatch: pytest.MonkeyPatch)
     Slow.__module__ = "aiohttp.http_parser"
     monkeypatch.setattr(relay_server.aiohttp.http_parser, "HttpRequestParser", Slow)
     with pytest.raises(UsageError, match="C parser"):
-        relay_server.Relay(None, lambda line, minute: None, lambda minute: None)  # type: ignore[arg-type]
+        relay_server.Relay(None, lambda lines: None, lambda minute: None)  # type: ignore[arg-type]
 
 
 def test_an_upgrade_of_java_s_client_is_left_out_and_its_body_passes(upstream: Any, weir: Any, tools: Any) -> None:

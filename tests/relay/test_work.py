@@ -58,7 +58,7 @@ async def work(writer: SpoolWriter, record: bool, connections: int) -> tuple[flo
         threading.Thread(target=answer_for_ever, args=(listener,), daemon=True).start()
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = RelaySettings(origin, Reading(Keys(b"k" * 32, "s")), record=record)
-        relay = Relay(settings, writer.offer, writer.seen)
+        relay = Relay(settings, writer.offer_all, writer.seen)
         await relay.start(here)
         counter = Counter()
         gc.collect()

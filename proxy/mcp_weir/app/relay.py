@@ -46,7 +46,7 @@ def part(settings: Settings, sock: socket.socket | None) -> None:
     ))
     durable = writer.synced if settings.durability == "power" else None
     relay = Relay(
-        _relay_settings(settings, origin, reading(settings, keys, path)), writer.offer, writer.seen, durable,
+        _relay_settings(settings, origin, reading(settings, keys, path)), writer.offer_all, writer.seen, durable,
         writer.lost,
     )
     try:

@@ -11,6 +11,7 @@ from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.client import ClientConnection
 from mcp_weir.relay.headers import values, write_fields
 from mcp_weir.relay.heads import Known
+from mcp_weir.relay.turn import Turn
 from mcp_weir.relay.upstream_protocol import Head, UpstreamConnection
 from mcp_weir.relay.watch import Watch
 
@@ -25,7 +26,7 @@ class Answer:
     __slots__ = (
         "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "client", "connection", "durable",
         "ended", "fault", "finished", "heard_us", "keep", "known", "request_whole", "sse", "started", "tail", "told",
-        "watch",
+        "turn", "watch",
     )
 
     def __init__(self, client: ClientConnection, watch: Watch, known: Known, keep: bool) -> None:
@@ -35,6 +36,7 @@ class Answer:
         self.told = False
         self.connection: UpstreamConnection | None = None
         self.durable: Durable | None = None
+        self.turn: Turn | None = None
         self.fault: UpstreamFault | None = None
         self.started = self.ended = self.sse = self.request_whole = False
         self.heard_us = 0
@@ -58,6 +60,12 @@ class Answer:
         """Look, then write. Facts are offered before the bytes that complete them go on."""
         if self.ended:
             return
+        size = len(body)
+        if not end or size >= _LARGE or self.turn is None or not self.turn.take(self, head, body, arrived_ns):
+            self.tell(self.look(head, body, end, arrived_ns), size)
+
+    def look(self, head: Head | None, body: bytes, end: bool, arrived_ns: int) -> list[bytes]:
+        """Record what one read brought; returns what is to be written for it."""
         watch, self.heard_us = self.watch, arrived_ns // 1000
         out: list[bytes] = []
         if head is not None:
@@ -71,18 +79,20 @@ class Answer:
             if self.sse:
                 self.tail = (self.tail + body[-4:])[-4:]
             self._frame(body, out)
+        watch.overhead_ns += time.monotonic_ns() - arrived_ns
         if end or drained:
             self.ended, self.keep = True, self.keep and not drained
-            watch.overhead_ns += time.monotonic_ns() - arrived_ns
             watch.close("complete" if end else "drain", self.heard_us)
             if self._chunked:
                 out.append(b"0\r\n\r\n")
-            self._write(b"".join(out) if len(body) < _LARGE else out)
-            self._finish()
-            return
+        return out
+
+    def tell(self, out: list[bytes], size: int) -> None:
+        """Write what look() has returned, of a body's piece of this size."""
         if out:
-            self._write(b"".join(out) if len(body) < _LARGE else out)
-        watch.overhead_ns += time.monotonic_ns() - arrived_ns
+            self._write(b"".join(out) if size < _LARGE else out)
+        if self.ended:
+            self._finish()
 
     def failed(self, fault: UpstreamFault) -> None:
         """Before the head: a 502 follows. After it: the client sees an abort, never a clean end."""

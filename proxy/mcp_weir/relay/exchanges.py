@@ -25,6 +25,7 @@ from mcp_weir.relay.heads import LENGTH, Heads, Known, Sight, is_plain
 from mcp_weir.relay.limits import OPENED_AFTER_US, RESWEEP_US
 from mcp_weir.relay.refusals import plain
 from mcp_weir.relay.settings import RelaySettings
+from mcp_weir.relay.turn import Turn
 from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.upstream_protocol import UpstreamConnection
 from mcp_weir.relay.watch import Recording, Watch
@@ -48,6 +49,7 @@ class Exchanges:
         self._heads = Heads()
         self._glanced = min(LARGEST, settings.reading.body_limit)
         self.running: set[Answer] = set()
+        self._turn = Turn(recording, self.running)
         self.refused = 0
         self.draining = False
         # targets repeat: their parts are looked at once; bounded, for a client may make up any number
@@ -171,7 +173,7 @@ class Exchanges:
 
     def _answer(self, client: ClientConnection, watch: Watch, known: Known) -> Answer:
         answer = Answer(client, watch, known, known.keep and not (self.draining or client.last))
-        answer.durable = self._durable
+        answer.durable, answer.turn = self._durable, self._turn
         client.flow = answer
         self.running.add(answer)
         return answer
@@ -236,7 +238,12 @@ class Exchanges:
         )
         opened_us = client.opened_ns // 1000
         try:
-            watch = Watch(self._observer(head, (wall_us, opened_us), known, body), minute, self._recording)
+            if known.plain and body and len(body) <= self._glanced:
+                at = wall_us, opened_us, client.arrived_ns // 1000
+                glance = Glance(self._settings.reading, next(self._numbers), head, at, body)
+                watch = Watch(None, minute, self._recording, glance)
+            else:
+                watch = Watch(self._exchange(head, (wall_us, opened_us), body), minute, self._recording)
         except Exception:  # the observer guard: recording never fails a request
             self._recording.errors += 1
             self._recording.lost(minute)
@@ -244,14 +251,10 @@ class Exchanges:
         self._young.append((opened_us + OPENED_AFTER_US, watch))
         return watch
 
-    def _observer(
-        self, head: RequestHead, opened: tuple[int, int], known: Known, body: bytes | None
-    ) -> Exchange | Glance:
-        reading, now_us = self._settings.reading, time.monotonic_ns() // 1000
-        if known.plain and body and len(body) <= self._glanced:
-            return Glance(reading, next(self._numbers), head, opened, body, now_us)
-        exchange = Exchange(reading, next(self._numbers), head, *opened)
+    def _exchange(self, head: RequestHead, opened: tuple[int, int], body: bytes | None) -> Exchange:
+        exchange = Exchange(self._settings.reading, next(self._numbers), head, *opened)
         if body is not None:
+            now_us = time.monotonic_ns() // 1000
             if body:
                 exchange.request_chunk(body, now_us)
             exchange.request_end(now_us)

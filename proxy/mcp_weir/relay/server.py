@@ -18,26 +18,25 @@ from mcp_weir.relay.limits import SWEEP_SECONDS
 from mcp_weir.relay.settings import RelaySettings, RelayStats
 from mcp_weir.relay.tls import asking
 from mcp_weir.relay.upstream import Origin, Pool
-from mcp_weir.relay.watch import Recording
-from mcp_weir.traffic.facts import Line
+from mcp_weir.relay.watch import OfferAll, Recording
 
 _BACKLOG = 1024
 _DRAIN_STEP_S = 0.02
 
 
 class Relay:
-    """One worker's relay. `offer` and the counts take the Unix minute in which the exchange opened.
+    """One worker's relay. `offer_all` and the counts take the Unix minute in which the exchange opened.
 
     With `durable`, bytes that complete a fact wait until it returns: what was offered before is on the disk.
     """
 
     def __init__(
-        self, settings: RelaySettings, offer: Callable[[Line, int], object], count_seen: Callable[[int], None],
+        self, settings: RelaySettings, offer_all: OfferAll, count_seen: Callable[[int], None],
         durable: Durable | None = None, count_lost: Callable[[int], None] = lambda minute: None,
     ) -> None:
         if not HttpRequestParser.__module__.endswith("_http_parser"):
             raise UsageError("aiohttp has no C parser here; install a binary wheel of aiohttp")
-        self._settings, self._recording = settings, Recording(offer, count_seen, count_lost)
+        self._settings, self._recording = settings, Recording(offer_all, count_seen, count_lost)
         self._pool = Pool(origin(settings))
         self._exchanges = Exchanges(settings, self._pool, self._recording, durable)
         self._hurried = False

@@ -10,6 +10,8 @@ from mcp_weir.traffic.exchange import Exchange
 from mcp_weir.traffic.facts import Line
 from mcp_weir.traffic.glance import Glance
 
+OfferAll = Callable[[list[tuple[Line, int]]], object]
+
 
 class Recording:
     """Where a worker's facts go, and what went wrong on the way. All take the minute the exchange opened in.
@@ -18,17 +20,34 @@ class Recording:
     """
 
     def __init__(
-        self, offer: Callable[[Line, int], object], seen: Callable[[int], None],
-        lost: Callable[[int], None] = lambda minute: None,
+        self, offer_all: OfferAll, seen: Callable[[int], None], lost: Callable[[int], None] = lambda minute: None
     ) -> None:
-        self.offer, self.seen, self.lost = offer, seen, lost
+        self._offer_all, self.seen, self.lost = offer_all, seen, lost
         self.errors = 0
+        self._gathered: list[tuple[Line, int]] | None = None
+
+    def offer(self, line: Line, minute: int) -> None:
+        """These facts are complete."""
+        if self._gathered is None:
+            self._offer_all([(line, minute)])
+        else:
+            self._gathered.append((line, minute))
+
+    def gather(self) -> None:
+        """What is offered from here on waits for spool()."""
+        self._gathered = []
+
+    def spool(self) -> None:
+        """By one write, what was gathered."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self._offer_all(gathered)
 
 
 class Watch:
     """Watches one exchange; with None it watches nothing (a path that is not MCP's).
 
-    With a Glance it only keeps what passes, as long as that is plain, and looks once, at the end.
+    With a glance it only keeps what passes, as long as that is plain, and looks once, at the end.
     """
 
     __slots__ = (
@@ -36,18 +55,14 @@ class Watch:
         "watching",
     )
 
-    def __init__(self, watched: Exchange | Glance | None, minute: int, recording: Recording) -> None:
-        self._exchange: Exchange | None = None
-        self._glance: Glance | None = None
-        if isinstance(watched, Glance):
-            self._glance = watched
-        else:
-            self._exchange = watched
-        self._minute, self._recording = minute, recording
+    def __init__(
+        self, exchange: Exchange | None, minute: int, recording: Recording, glance: Glance | None = None
+    ) -> None:
+        self._exchange, self._glance, self._minute, self._recording = exchange, glance, minute, recording
         self.stall_us = 0  # the time we waited for the client's socket
         self.overhead_ns = 0  # between bytes in and bytes out, all of it ours
-        self.watching = watched is not None  # it is an exchange on an MCP path
-        self.closed = watched is None
+        self.closed = exchange is None and glance is None
+        self.watching = not self.closed  # it is an exchange on an MCP path
         self.offered = False  # facts were offered since the last sync was asked for
         self.error_id: bytes | None = None  # once closed: the JSON-RPC id, as it came, that an error of ours must carry
 

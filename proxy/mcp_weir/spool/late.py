@@ -61,6 +61,14 @@ class LateWriter:
             self._tell(self._writer)
         return False
 
+    def offer_all(self, lines: list[tuple[Line, int]]) -> None:
+        """As a writer's."""
+        if self._writer is not None and not self._begun:
+            self._writer.offer_all(lines)
+            return
+        for line, minute in lines:
+            self.offer(line, minute)
+
     def synced(self) -> Awaitable[None]:
         """As a writer's; at once while there is none: nobody's answer waits for a disk that may never come back."""
         if self._writer is not None:

@@ -119,6 +119,16 @@ class SpoolWriter:
                 self._forget(last)
         return reason is None
 
+    def offer_all(self, lines: list[tuple[Line, int]]) -> None:
+        """Append the facts of several exchanges, each with its minute, by one write: all of them, or each as it can."""
+        if len(lines) == 1 or self._broken or self._append(*(line for line, _ in lines)) is not None:
+            for line, minute in lines:
+                self.offer(line, minute)
+            return
+        ended = [minute for line, minute in lines if isinstance(line[-1], Closed)]
+        for minute in set(ended):
+            self._counters.spooled(minute, ended.count(minute))
+
     def synced(self) -> Awaitable[None]:
         """Resolves when everything offered so far is on disk: what an answer waits for under --durability power."""
         return self._sync.synced()
@@ -146,7 +156,7 @@ class SpoolWriter:
             self._spare_path().unlink(missing_ok=True)
         self._counters.close()
 
-    def _append(self, line: Line) -> str | None:
+    def _append(self, *lines: Line) -> str | None:
         try:
             if self._budget.due():
                 self._check()
@@ -154,7 +164,7 @@ class SpoolWriter:
                 return self._budget.blocked
             if self._torn or self._sync.distrusted == self._fd:
                 self._rotate()  # never append to a file that failed; raises while there is no other
-            data = seal(self._encode(line))
+            data = b"".join([seal(self._encode(line)) for line in lines])
             written = os.write(self._fd, data)
         except OSError as error:
             return self._failed(error)

@@ -32,8 +32,8 @@ _CALL_NAME = b"tools/call"
 def may_be_plain(reading: Reading, said: HeadSaid) -> bool:
     """Exchanges under this head may be read at a glance: by the settings, and by what the head says of its body."""
     return (
-        said.method == "POST" and said.transport == "http" and b"content-encoding" not in said.headers
-        and said.headers.get(b"mcp-method", _CALL_NAME) == _CALL_NAME
+        said.opened.http_method == "POST" and said.opened.transport == "http"
+        and b"content-encoding" not in said.headers and said.headers.get(b"mcp-method", _CALL_NAME) == _CALL_NAME
         and not reading.capture.active and reading.handle_argument is None
     )
 
@@ -50,12 +50,12 @@ class Glance:
     )
 
     def __init__(
-        self, reading: Reading, seq: int, head: RequestHead, opened: tuple[int, int], body: bytes, asked_us: int
+        self, reading: Reading, seq: int, head: RequestHead, at: tuple[int, int, int], body: bytes
     ) -> None:
+        """`at`: Unix time and the monotonic clock when it opened, the latter when `body` was whole; microseconds."""
         assert head.said is not None
-        self._reading, self._seq, self._head, self._said = reading, seq, head, head.said
-        self._wall_us, self._mono_us = opened
-        self._body, self._asked_us = body, asked_us
+        self._reading, self._seq, self._head, self._said, self._body = reading, seq, head, head.said, body
+        self._wall_us, self._mono_us, self._asked_us = at
         self._got: Headers | None = None
         self._answer = b""
         self._first_us = 0
@@ -102,7 +102,7 @@ class Glance:
         at_us = mono_us - self._mono_us
         try:
             request = self._request(body)
-            answered = self._answered(answer, request.jsonrpc_id, at_us) if request is not None else None
+            answered = self._answered(answer, request, at_us) if request is not None else None
         except FAILED:
             return None
         if request is None or answered is None:
@@ -146,9 +146,12 @@ class Glance:
             parent_span_id=parent,
         )
 
-    def _answered(self, body: bytes, asked: str, at_us: int) -> Answer | None:
+    def _answered(self, body: bytes, asked: Request, at_us: int) -> Answer | None:
         message = read_message(body)
-        if not is_result(message) or json_id(self._reading, message.id) != asked:
+        if not is_result(message):
+            return None
+        ident = asked.jsonrpc_id
+        if bytes(message.id) != ident.encode() and json_id(self._reading, message.id) != ident:
             return None
         result = read_result(message.result)
         meta = NO_RESULT_META if result.meta is EMPTY else read_result_meta(result.meta)
@@ -159,7 +162,7 @@ class Glance:
             exchange=self._seq,
             at_us=at_us,
             direction="client",
-            jsonrpc_id=asked,
+            jsonrpc_id=ident,
             member=0,
             outcome=outcome_of(result),
             size=len(body),
@@ -169,7 +172,7 @@ class Glance:
 
     def _heads_agree(self, said: str | None, name: object) -> bool:
         """Nothing in the request's head contradicts its body (2026-07-28); a difference is for exchange() to flag."""
-        held = self._said.protocol_version
+        held = self._said.opened.protocol_version
         if (said or held or "") < MODERN:
             return True
         if said is not None and held is not None and held != said:

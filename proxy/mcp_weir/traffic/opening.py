@@ -1,10 +1,10 @@
 """What the head of a request says: the Opened fact. Pure."""
 
-import uuid
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec.structs import replace
 
 from mcp_weir.traffic.facts import Opened
 from mcp_weir.traffic.principals import principal_of
@@ -16,22 +16,12 @@ from mcp_weir.wire.headers import Headers, index
 class HeadSaid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a request's head says, wherever and whenever it comes. Heads repeat: one may serve many exchanges.
 
-    `headers` is their index by lower-case name, and is not to be altered.
+    `headers` is their index by lower-case name, and is not to be altered. `opened` lacks what is of one exchange.
     """
 
     headers: dict[bytes, bytes]
     query: str
-    method: str
-    transport: str
-    session: uuid.UUID | None
-    session_source: str | None
-    session_id: str | None
-    protocol_version: str | None
-    principal: str | None
-    principal_key: bytes | None
-    user_agent: str | None
-    resumes: bytes | None
-    handle: bytes | None
+    opened: Opened
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -78,10 +68,11 @@ def said_by(reading: Reading, method: str, path: str, query: str, fields: Header
     version, agent = headers.get(b"mcp-protocol-version"), headers.get(b"user-agent")
     resumes = headers.get(b"last-event-id")
     handle = headers.get(reading.handle_header) if reading.handle_header else None
-    return HeadSaid(
-        headers=headers,
-        query=query,
-        method=method,
+    opened = Opened(
+        exchange=0,
+        wall_us=0,
+        mono_us=0,
+        http_method=method,
         transport=transport,
         session=keys.session_key(session) if session else None,
         session_source=source if session else None,
@@ -93,29 +84,14 @@ def said_by(reading: Reading, method: str, path: str, query: str, fields: Header
         resumes=keys.digest("event-id", resumes[:1024]) if resumes else None,
         handle=keys.digest("handle", handle) if handle else None,
     )
+    return HeadSaid(headers=headers, query=query, opened=opened)
 
 
 def opened_of(said: HeadSaid, head: RequestHead, exchange: int, wall_us: int, mono_us: int) -> Opened:
     """The fact of a request head that came here and now."""
-    return Opened(
-        exchange=exchange,
-        wall_us=wall_us,
-        mono_us=mono_us,
-        http_method=said.method,
-        transport=said.transport,
-        session=said.session,
-        session_source=said.session_source,
-        session_id=said.session_id,
-        protocol_version=said.protocol_version,
-        principal=said.principal,
-        principal_key=said.principal_key,
-        client_addr=head.client_addr,
-        user_agent=said.user_agent,
-        connection=head.connection,
-        connection_seq=head.connection_seq,
-        resumes=said.resumes,
-        handle=said.handle,
-        proxied=head.proxied,
+    return replace(
+        said.opened, exchange=exchange, wall_us=wall_us, mono_us=mono_us, client_addr=head.client_addr,
+        connection=head.connection, connection_seq=head.connection_seq, proxied=head.proxied,
     )
 
 
