@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.client import ClientConnection
-from mcp_weir.relay.headers import values, write_fields
+from mcp_weir.relay.headers import write_fields
 from mcp_weir.relay.heads import Known
 from mcp_weir.relay.turn import Turn
 from mcp_weir.relay.upstream_protocol import Head, UpstreamConnection
@@ -69,7 +69,7 @@ class Answer:
         watch, self.heard_us = self.watch, arrived_ns // 1000
         out: list[bytes] = []
         if head is not None:
-            watch.response_head(head.status, head.headers, self.heard_us)
+            watch.response_head(head, self.heard_us)
             self._head(head, out)
         drained = False
         if self._ending and body:
@@ -178,8 +178,7 @@ class Answer:
                 out.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep = False
-            kind = values(head.headers, b"content-type")
-            self.sse = self._chunked and bool(kind) and kind[0].lower().startswith(b"text/event-stream")
+            self.sse = self._chunked and head.kind.lower().startswith(b"text/event-stream")
         if head.status >= 400 and not self.request_whole:
             self.keep = False  # an early answer: the rest of the request is not waited for
         out.append(b"\r\n" if self.keep else b"Connection: close\r\n\r\n")

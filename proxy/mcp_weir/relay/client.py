@@ -91,17 +91,19 @@ class ClientConnection(RequestHandler):
     """One accepted connection: `number` within the worker's life, `seq` of its exchanges."""
 
     __slots__ = (
-        "_body", "_held", "_owed", "_trailers", "arrived_ns", "flow", "head_bytes", "head_since", "last", "made_at",
-        "number", "opened_ns", "over", "refused", "rested", "seen", "seq",
+        "_body", "_held", "_last_seen", "_owed", "_trailers", "address", "arrived_ns", "flow", "head_bytes",
+        "head_since", "last", "made_at", "number", "opened_ns", "over", "refused", "rested", "seen", "seq",
     )
 
     def __init__(self, gate: "Gate", number: int, **said: Any) -> None:
         super().__init__(gate, **said)
         self.number, self.seq = number, 0
+        self.address: str | None = None  # of the peer, which is a proxy where one stands before us
         self.arrived_ns = self.opened_ns = 0  # of the last read; of the read that began the request
         self._held = b""  # the beginning of a request
         self._owed = 0  # bytes until the request is whole that aiohttp's parser is in; _LOST when that is not known
         self.seen: Sight | None = None  # the head that the parser was given last
+        self._last_seen: Sight | None = None  # the plain head that came last
         self.made_at = self.head_since = 0.0
         self.head_bytes = 0
         self.flow: Flow | None = None
@@ -111,12 +113,6 @@ class ClientConnection(RequestHandler):
         self.refused = False
         self.rested = False  # aiohttp's task has nothing to do but to wait, though it may not have come to that yet
         self.over: asyncio.Future[bool] | None = None  # awaited: the end of `flow`; true when the client stays
-
-    @property
-    def address(self) -> str | None:
-        """The peer's address, which is a proxy's where one stands before us."""
-        peer = self.peername
-        return str(peer[0]) if isinstance(peer, tuple) else None
 
     @property
     def idle(self) -> bool:
@@ -153,6 +149,8 @@ class ClientConnection(RequestHandler):
             return
         self.made_at = time.monotonic()
         super().connection_made(transport)
+        if isinstance(self.peername, tuple):
+            self.address = str(self.peername[0])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if isinstance(self._manager, Gate) and not self.refused:
@@ -181,7 +179,9 @@ class ClientConnection(RequestHandler):
 
     def _by_sight(self, data: bytes) -> bool:
         """True when nothing is left to be parsed: the request has begun, or waits for the rest of itself."""
-        seen, self.seen = sight(data), None
+        last = self._last_seen
+        seen = (last.again(data) if last is not None else None) or sight(data)
+        self.seen, self._last_seen = None, seen
         free = self._task_is_idle() and not self._messages
         if seen is None:
             if free and is_beginning(data):

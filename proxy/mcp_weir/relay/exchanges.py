@@ -47,6 +47,7 @@ class Exchanges:
         self._young: deque[tuple[int, Watch]] = deque()
         self._old: deque[tuple[int, Watch]] = deque()
         self._heads = Heads()
+        self._reading, self._trusted = settings.reading, settings.trusted
         self._glanced = min(LARGEST, settings.reading.body_limit)
         self.running: set[Answer] = set()
         self._turn = Turn(recording, self.running)
@@ -193,8 +194,8 @@ class Exchanges:
         if mark:
             known.before, known.after = before, after
             if known.mcp:
-                known.said = said_by(self._settings.reading, known.method, known.path, known.query, known.headers)
-                known.plain = may_be_plain(self._settings.reading, known.said)
+                known.said = said_by(self._reading, known.method, known.path, known.query, known.headers)
+                known.plain = may_be_plain(self._reading, known.said)
             self._heads.remember(seen.key, known)
 
     def _check(self, request: Request, target: bytes) -> None:
@@ -220,39 +221,40 @@ class Exchanges:
     def _split(self, said: str) -> tuple[bytes, str, str, bool]:
         target = said.encode("utf-8", "surrogateescape")
         path, _, query = path_of(target).partition("?")
-        return target, path, query, self._settings.record and is_mcp_path(self._settings.reading, path)
+        return target, path, query, self._settings.record and is_mcp_path(self._reading, path)
 
     def _watch(self, client: ClientConnection, known: Known, body: bytes | None) -> Watch:
         """`body` where the request is whole."""
+        recording = self._recording
         if not known.mcp:
-            return Watch(None, 0, self._recording)
-        wall_us = (time.time_ns() - (client.arrived_ns - client.opened_ns)) // 1000
+            return Watch(None, 0, recording)
+        arrived_ns, opened_ns = client.arrived_ns, client.opened_ns
+        wall_us = (time.time_ns() - arrived_ns + opened_ns) // 1000
         minute = wall_us // 60_000_000
-        self._recording.seen(minute)
+        recording.seen(minute)
         address, proxied = client.address, False
-        if self._settings.trusted:  # else there is nothing to look up: 1 us
-            address, proxied = client_of(known.headers, address, self._settings.trusted)
+        if self._trusted:  # else there is nothing to look up: 1 us
+            address, proxied = client_of(known.headers, address, self._trusted)
         head = RequestHead(
             known.method, known.path, known.query, known.headers, address, client.number, client.seq, proxied,
             known.said,
         )
-        opened_us = client.opened_ns // 1000
+        opened_us = opened_ns // 1000
         try:
             if known.plain and body and len(body) <= self._glanced:
-                at = wall_us, opened_us, client.arrived_ns // 1000
-                glance = Glance(self._settings.reading, next(self._numbers), head, at, body)
-                watch = Watch(None, minute, self._recording, glance)
+                at = wall_us, opened_us, arrived_ns // 1000
+                watch = Watch(None, minute, recording, Glance(self._reading, next(self._numbers), head, at, body))
             else:
-                watch = Watch(self._exchange(head, (wall_us, opened_us), body), minute, self._recording)
+                watch = Watch(self._exchange(head, (wall_us, opened_us), body), minute, recording)
         except Exception:  # the observer guard: recording never fails a request
-            self._recording.errors += 1
-            self._recording.lost(minute)
-            return Watch(None, 0, self._recording)
+            recording.errors += 1
+            recording.lost(minute)
+            return Watch(None, 0, recording)
         self._young.append((opened_us + OPENED_AFTER_US, watch))
         return watch
 
     def _exchange(self, head: RequestHead, opened: tuple[int, int], body: bytes | None) -> Exchange:
-        exchange = Exchange(self._settings.reading, next(self._numbers), head, *opened)
+        exchange = Exchange(self._reading, next(self._numbers), head, *opened)
         if body is not None:
             now_us = time.monotonic_ns() // 1000
             if body:

@@ -58,11 +58,22 @@ class Known:
 class Sight:
     """A head as it lies in a read: `key` is the head without its length's digits, `size` covers head and body."""
 
-    __slots__ = ("body_at", "digits", "key", "size")
+    __slots__ = ("before", "body_at", "digits", "key", "rest", "size")
 
-    def __init__(self, key: bytes, digits: bytes, body_at: int) -> None:
+    def __init__(self, key: bytes, parts: tuple[bytes, bytes], digits: bytes, body_at: int) -> None:
         self.key, self.digits, self.body_at = key, digits, body_at
+        self.before, self.rest = parts
         self.size = body_at + int(digits)
+
+    def again(self, data: bytes) -> "Sight | None":
+        """The same head but for its length, as a client sends it next: no part of it has to be looked for."""
+        before, rest = self.before, self.rest
+        start = len(before)
+        stop = data.find(b"\r", start, start + _DIGITS_MAX + 1)
+        if stop < 0 or not data.startswith(before) or not data.startswith(rest, stop):
+            return None
+        digits = data[start:stop]
+        return Sight(self.key, (before, rest), digits, stop + len(rest)) if digits.isdigit() else None
 
 
 def sight(data: bytes) -> Sight | None:
@@ -83,7 +94,8 @@ def sight(data: bytes) -> Sight | None:
     digits = data[start:stop]
     if not digits.isdigit() or len(digits) > _DIGITS_MAX:
         return None
-    return Sight(data[:start] + data[stop:end], digits, end + 4)
+    before = data[:start]
+    return Sight(before + data[stop:end], (before, data[stop:end + 4]), digits, end + 4)
 
 
 def bodiless(data: bytes) -> int:

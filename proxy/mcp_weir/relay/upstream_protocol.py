@@ -18,12 +18,16 @@ from mcp_weir.relay.limits import HEAD_BYTES, INFORMATIONAL, READ_BYTES
 
 
 class Head:
-    """A response's head. `framing`: none (no body), length, chunked or close."""
+    """A response's head. `framing`: none (no body), length, chunked or close. `kind` is its Content-Type, as it came.
 
-    __slots__ = ("framing", "headers", "reason", "status")
+    `coded`: it has a Content-Encoding.
+    """
+
+    __slots__ = ("coded", "framing", "headers", "kind", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, headers: Headers, framing: str) -> None:
         self.status, self.reason, self.headers, self.framing = status, reason, headers, framing
+        self.kind, self.coded = b"", False
 
 
 class Receiver(Protocol):
@@ -254,24 +258,32 @@ class UpstreamConnection(asyncio.Protocol):
             if self._receiver is not None:
                 self._receiver.informational(Head(status, self._reason, tuple(self._headers), "none"))
             return
-        framing = self._framing(status)
-        self._keep = self._parser.should_keep_alive() and framing != "close"
-        self._head = self._new_head = Head(status, self._reason, tuple(self._headers), framing)
+        head = Head(status, self._reason, tuple(self._headers), "close")
+        self._read(head)
+        self._head = self._new_head = head
+        self._keep = self._parser.should_keep_alive() and head.framing != "close"
         if self._head_only:  # llhttp cannot be told that HEAD was asked: its parser would wait for a body
             self.ended = True
 
-    def _framing(self, status: int) -> str:
-        if self._head_only or status in (204, 304):
-            return "none"
-        framing = "close"
-        for name, value in self._headers:
-            if len(name) == 17 and name.lower() == b"transfer-encoding":
-                if framing == "chunked" or value.strip().lower() != b"chunked":
+    def _read(self, head: Head) -> None:
+        """What a head says of its body. A name's length tells most apart; lower() is for the rest."""
+        if self._head_only or head.status in (204, 304):
+            head.framing = "none"
+            return
+        for name, value in head.headers:
+            size = len(name)
+            if size < 12:
+                continue
+            if size == 14 and name.lower() == b"content-length":
+                head.framing = "length"
+            elif size == 12 and not head.kind and name.lower() == b"content-type":
+                head.kind = value
+            elif size == 16 and name.lower() == b"content-encoding":
+                head.coded = True
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                if head.framing == "chunked" or value.strip().lower() != b"chunked":
                     raise UpstreamFault("protocol", "only the transfer coding chunked is understood")
-                framing = "chunked"
-            elif len(name) == 14 and name.lower() == b"content-length":
-                framing = "length"
-        return framing
+                head.framing = "chunked"
 
     def on_body(self, body: bytes) -> None:
         if self._head_only:

@@ -5,7 +5,7 @@ Times are CLOCK_MONOTONIC microseconds, given by the caller: the bytes' arrival,
 
 from collections.abc import Callable
 
-from mcp_weir.relay.headers import Headers
+from mcp_weir.relay.upstream_protocol import Head
 from mcp_weir.traffic.exchange import Exchange
 from mcp_weir.traffic.facts import Line
 from mcp_weir.traffic.glance import Glance
@@ -87,12 +87,13 @@ class Watch:
             except Exception:  # the observer guard
                 self._recording.errors += 1
 
-    def response_head(self, status: int, headers: Headers, at_us: int) -> None:
+    def response_head(self, head: Head, at_us: int) -> None:
         """The response's head."""
         if not self.closed:
             try:
-                if self._glance is None or not self._glance.response_head(status, headers):
-                    self._looking().response_head(status, headers, at_us)
+                glance = self._glance
+                if glance is None or not glance.response_head(head.status, head.headers, head.kind, head.coded):
+                    self._looking().response_head(head.status, head.headers, at_us)
             except Exception:  # the observer guard
                 self._recording.errors += 1
 

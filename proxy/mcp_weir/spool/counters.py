@@ -51,9 +51,9 @@ class Counters:
         """One exchange (or `n`) opened in this Unix minute."""
         self._add(minute, 0, n)
 
-    def spooled(self, minute: int, n: int = 1) -> None:
-        """One exchange (or `n`) is whole in the spool."""
-        self._add(minute, 1, n)
+    def spooled(self, minute: int) -> None:
+        """One exchange is whole in the spool."""
+        self._add(minute, 1)
 
     def dropped(self, minute: int, reason: str, n: int = 1) -> None:
         """One exchange (or `n`) was lost, for one of REASONS."""

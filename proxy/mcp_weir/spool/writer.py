@@ -107,7 +107,7 @@ class SpoolWriter:
         """Append the facts of one exchange; False when they were dropped. Its Closed fact is what counts it."""
         exchange = line[0].exchange
         broken = self._broken.get(exchange) if self._broken else None
-        reason = self._append(line) if broken is None else broken[0]
+        reason = self._append([line]) if broken is None else broken[0]
         if reason is not None and broken is None:
             broken = self._broken[exchange] = (reason, not isinstance(line[0], Opened))
         last = line[-1]
@@ -120,14 +120,14 @@ class SpoolWriter:
         return reason is None
 
     def offer_all(self, lines: list[tuple[Line, int]]) -> None:
-        """Append the facts of several exchanges, each with its minute, by one write: all of them, or each as it can."""
-        if len(lines) == 1 or self._broken or self._append(*(line for line, _ in lines)) is not None:
+        """Append the facts of exchanges, each with its minute, by one write: all of them, or each as it can."""
+        if self._broken or self._append([line for line, _ in lines]) is not None:
             for line, minute in lines:
                 self.offer(line, minute)
             return
-        ended = [minute for line, minute in lines if isinstance(line[-1], Closed)]
-        for minute in set(ended):
-            self._counters.spooled(minute, ended.count(minute))
+        for line, minute in lines:
+            if isinstance(line[-1], Closed):
+                self._counters.spooled(minute)
 
     def synced(self) -> Awaitable[None]:
         """Resolves when everything offered so far is on disk: what an answer waits for under --durability power."""
@@ -135,8 +135,8 @@ class SpoolWriter:
 
     def heartbeat(self, wall_us: int, next_exchange: int = 0) -> None:
         """Say that the stream lives; also the time for what may wait: markers, an old segment, the next page."""
-        self._append([Heartbeat(exchange=next_exchange, wall_us=wall_us)])
-        while self._markers and self._append([self._markers[-1]]) is None:
+        self._append([[Heartbeat(exchange=next_exchange, wall_us=wall_us)]])
+        while self._markers and self._append([[self._markers[-1]]]) is None:
             self._markers.pop()
         self._counters.prepare(wall_us // 60_000_000)
         age = time.monotonic() - self._born
@@ -156,7 +156,7 @@ class SpoolWriter:
             self._spare_path().unlink(missing_ok=True)
         self._counters.close()
 
-    def _append(self, *lines: Line) -> str | None:
+    def _append(self, lines: list[Line]) -> str | None:
         try:
             if self._budget.due():
                 self._check()
@@ -164,7 +164,8 @@ class SpoolWriter:
                 return self._budget.blocked
             if self._torn or self._sync.distrusted == self._fd:
                 self._rotate()  # never append to a file that failed; raises while there is no other
-            data = b"".join([seal(self._encode(line)) for line in lines])
+            sealed = [seal(self._encode(line)) for line in lines]
+            data = sealed[0] if len(sealed) == 1 else b"".join(sealed)
             written = os.write(self._fd, data)
         except OSError as error:
             return self._failed(error)

@@ -24,8 +24,7 @@ _CAPTURED = frozenset({"tools/call", "prompts/get", "resources/read", "completio
 
 
 _result, _task, _meta, _error = Lenient(Result), Lenient(TaskForm), Lenient(ResultMeta), Lenient(ErrorObject)
-_NO_RESULT, NO_RESULT_META = Result(), ResultMeta()
-read_result, read_result_meta = _result.decode, _meta.decode  # what is as it should be; raise FAILED of lenient.py
+_NO_RESULT, _NO_META = Result(), ResultMeta()
 
 
 def answer_of(reading: Reading, message: Message, passed: Passed, heard: Heard) -> Answer:
@@ -35,7 +34,7 @@ def answer_of(reading: Reading, message: Message, passed: Passed, heard: Heard) 
         return _refusal(reading, message, passed, heard, direction)
     asked = heard.asked
     result = _result.read(message.result) or _NO_RESULT
-    meta = NO_RESULT_META if result.meta is EMPTY else _meta.read(result.meta) or NO_RESULT_META
+    meta = _NO_META if result.meta is EMPTY else _meta.read(result.meta) or _NO_META
     server = result.serverInfo if result.serverInfo is not EMPTY else meta.server
     fact = Answer(
         exchange=passed.exchange,
@@ -43,7 +42,7 @@ def answer_of(reading: Reading, message: Message, passed: Passed, heard: Heard) 
         direction=direction,
         jsonrpc_id=asked.fact.jsonrpc_id if asked else json_id(reading, message.id),
         member=asked.fact.member if asked else None,
-        outcome=outcome_of(result),
+        outcome=_outcome(result),
         size=passed.size,
         tokens_out=tokens(len(bytes(message.result))),
         progress_count=heard.progress,
@@ -115,8 +114,7 @@ def _refusal(reading: Reading, message: Message, passed: Passed, heard: Heard, d
     )
 
 
-def outcome_of(result: Result) -> str:
-    """What a result says of itself: input_required | tool_error | ok."""
+def _outcome(result: Result) -> str:
     if result.resultType == "input_required":
         return "input_required"
     return "tool_error" if result.isError is True else "ok"
@@ -149,7 +147,7 @@ def _inlined(task: TaskForm) -> str | None:
     if task.status == "failed" and bytes(task.error)[:1] == b"{":
         return "rpc_error"
     if task.status == "completed" and bytes(task.result)[:1] == b"{":
-        return outcome_of(_result.read(task.result) or _NO_RESULT)
+        return _outcome(_result.read(task.result) or _NO_RESULT)
     return None
 
 

@@ -3,7 +3,7 @@
 Apart from the functions that read them, for those can be compiled (docs/performance.md) and these need not be.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -96,3 +96,49 @@ class CancelParams(msgspec.Struct):
 
 class ProgressParams(msgspec.Struct):
     progressToken: msgspec.Raw = EMPTY
+
+
+class PlainMeta(msgspec.Struct, gc=False, rename={
+    "version": "io.modelcontextprotocol/protocolVersion", "client": "io.modelcontextprotocol/clientInfo",
+    "capabilities": "io.modelcontextprotocol/clientCapabilities", "related": "io.modelcontextprotocol/related-task",
+}):
+    """`_meta` of a plain call: whatever else is in it is nobody's business, but `related` must not be."""
+
+    version: str | None = None
+    client: msgspec.Raw = EMPTY
+    capabilities: msgspec.Raw = EMPTY
+    traceparent: str | None = None
+    related: None = None
+
+
+class PlainParams(msgspec.Struct, rename={"meta": "_meta"}, forbid_unknown_fields=True, gc=False):
+    name: str
+    arguments: msgspec.Raw = EMPTY
+    meta: PlainMeta | None = None
+
+
+class PlainCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A tool call that is nothing but that: no round of a longer exchange (MRTR), no task."""
+
+    jsonrpc: Literal["2.0"]
+    id: msgspec.Raw
+    method: Literal["tools/call"]
+    params: PlainParams
+
+
+class PlainResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A result, and no error."""
+
+    jsonrpc: Literal["2.0"]
+    id: msgspec.Raw
+    result: msgspec.Raw
+
+
+class PlainResult(msgspec.Struct, rename={"meta": "_meta"}, forbid_unknown_fields=True, gc=False):
+    """The whole result of a tool (2025-06-18 and later), and nothing that asks for more or works on."""
+
+    content: msgspec.Raw = EMPTY
+    structuredContent: msgspec.Raw = EMPTY
+    isError: bool = False
+    resultType: Literal["complete"] | None = None
+    meta: msgspec.Raw = EMPTY

@@ -9,24 +9,28 @@ long; a body that says more than a call says.
 What line() returns is what the Exchange would have returned: a test sends the same traffic both ways.
 """
 
-from mcp_weir.traffic.answers import NO_RESULT_META, outcome_of, read_result, read_result_meta
+import msgspec
+from msgspec.structs import replace
+
 from mcp_weir.traffic.conversation import MODERN
 from mcp_weir.traffic.exchange import Exchange
 from mcp_weir.traffic.facts import Answer, Closed, Fact, Request
-from mcp_weir.traffic.forms import Params, RequestMeta
+from mcp_weir.traffic.forms import PlainCall, PlainMeta, PlainParams, PlainResponse, PlainResult, ResultMeta
 from mcp_weir.traffic.identities import identity_of
-from mcp_weir.traffic.opening import HeadSaid, RequestHead, opened_of
+from mcp_weir.traffic.opening import HeadSaid, RequestHead
 from mcp_weir.traffic.reading import Reading
-from mcp_weir.traffic.requests import NO_META, read_meta, read_params, trace_of
+from mcp_weir.traffic.requests import trace_of
 from mcp_weir.traffic.text import clean, json_id, tokens
 from mcp_weir.wire.headers import Headers, media_type, mirrored
-from mcp_weir.wire.jsonrpc import is_request, is_result, read_message
+from mcp_weir.wire.jsonrpc import NUMBER_OR_STRING
 from mcp_weir.wire.lenient import FAILED
 from mcp_weir.wire.message import EMPTY
 
 LARGEST = 64 * 1024  # bytes of a call that are kept until its answer; a longer one is read when it comes, and let go
 _CALL = "tools/call"
 _CALL_NAME = b"tools/call"
+_call, _response = msgspec.json.Decoder(PlainCall).decode, msgspec.json.Decoder(PlainResponse).decode
+_result, _meta = msgspec.json.Decoder(PlainResult).decode, msgspec.json.Decoder(ResultMeta).decode
 
 
 def may_be_plain(reading: Reading, said: HeadSaid) -> bool:
@@ -44,34 +48,20 @@ class Glance:
     response_head() and response_chunk() return False for what they have not taken: then it is for exchange().
     """
 
-    __slots__ = (
-        "_answer", "_asked_us", "_body", "_first_us", "_got", "_head", "_mono_us", "_reading", "_said", "_seq",
-        "_wall_us",
-    )
+    __slots__ = ("_answer", "_at", "_body", "_first_us", "_got", "_head", "_reading", "_seq")
 
     def __init__(
         self, reading: Reading, seq: int, head: RequestHead, at: tuple[int, int, int], body: bytes
     ) -> None:
         """`at`: Unix time and the monotonic clock when it opened, the latter when `body` was whole; microseconds."""
-        assert head.said is not None
-        self._reading, self._seq, self._head, self._said, self._body = reading, seq, head, head.said, body
-        self._wall_us, self._mono_us, self._asked_us = at
+        self._reading, self._seq, self._head, self._at, self._body = reading, seq, head, at, body
         self._got: Headers | None = None
         self._answer = b""
         self._first_us = 0
 
-    def response_head(self, status: int, headers: Headers) -> bool:
-        """The response's head came. Taken: 200, JSON, not coded."""
-        if status != 200:
-            return False
-        kind = b""
-        for name, value in headers:
-            size = len(name)
-            if size == 12 and not kind and name.lower() == b"content-type":
-                kind = value
-            elif size == 16 and name.lower() == b"content-encoding":
-                return False
-        if media_type(kind[:256]) != b"application/json":
+    def response_head(self, status: int, headers: Headers, kind: bytes, coded: bool) -> bool:
+        """The response's head came, with this Content-Type. Taken: 200, JSON, not coded."""
+        if status != 200 or coded or media_type(kind[:256]) != b"application/json":
             return False
         self._got = headers
         return True
@@ -85,105 +75,85 @@ class Glance:
 
     def exchange(self) -> Exchange:
         """The same, watched step by step: to be fed with what has not been taken here."""
-        made = Exchange(self._reading, self._seq, self._head, self._wall_us, self._mono_us)
-        made.request_chunk(self._body, self._asked_us)
-        made.request_end(self._asked_us)
+        wall_us, mono_us, asked_us = self._at
+        made = Exchange(self._reading, self._seq, self._head, wall_us, mono_us)
+        made.request_chunk(self._body, asked_us)
+        made.request_end(asked_us)
         if self._got is not None:
             made.response_head(200, self._got, self._first_us)
         if self._answer:
             made.response_chunk(self._answer, self._first_us)
         return made
 
-    def line(self, mono_us: int, stall_us: int, overhead_us: int) -> list[Fact] | None:
-        """The facts of the exchange, which was complete at `mono_us`; None where it is not plain."""
-        body, answer = self._body, self._answer
-        if body[:1] != b"{" or answer[:1] != b"{":
+    def line(self, now_us: int, stall_us: int, overhead_us: int) -> list[Fact] | None:
+        """The facts of the exchange, which was complete at `now_us`; None where it is not plain."""
+        body, answer, head, said, seq = self._body, self._answer, self._head, self._head.said, self._seq
+        wall_us, mono_us, asked_us = self._at
+        if body[:1] != b"{" or answer[:1] != b"{" or said is None:
             return None
-        at_us = mono_us - self._mono_us
         try:
-            request = self._request(body)
-            answered = self._answered(answer, request, at_us) if request is not None else None
+            call, response = _call(body), _response(answer)
+            answered = self._answer_of(call, response, now_us - mono_us)
+            request = None if answered is None else self._request_of(
+                call.params, said, asked_us - mono_us, answered.jsonrpc_id)
         except FAILED:
             return None
-        if request is None or answered is None:
+        if answered is None or request is None:
             return None
+        opened = replace(
+            said.opened, exchange=seq, wall_us=wall_us, mono_us=mono_us, client_addr=head.client_addr,
+            connection=head.connection, connection_seq=head.connection_seq, proxied=head.proxied,
+        )
         closed = Closed(
-            exchange=self._seq, at_us=at_us, closed_by="complete", status=200, response_kind="json",
-            first_byte_us=self._first_us - self._mono_us, request_bytes=len(body), response_bytes=len(answer),
+            exchange=seq, at_us=now_us - mono_us, closed_by="complete", status=200, response_kind="json",
+            first_byte_us=self._first_us - mono_us, request_bytes=len(body), response_bytes=len(answer),
             stall_us=stall_us, overhead_us=overhead_us,
         )
-        return [opened_of(self._said, self._head, self._seq, self._wall_us, self._mono_us), request, answered, closed]
+        return [opened, request, answered, closed]
 
-    def _request(self, body: bytes) -> Request | None:
-        message = read_message(body)
-        if message.method != _CALL or not is_request(message) or message.params is EMPTY:
+    def _answer_of(self, call: PlainCall, response: PlainResponse, at_us: int) -> Answer | None:
+        ident, raw = json_id(self._reading, call.id), bytes(call.id)
+        if raw[0] not in NUMBER_OR_STRING or raw != bytes(response.id) and json_id(self._reading, response.id) != ident:
             return None
-        params = read_params(message.params)
-        meta = NO_META if params.meta is EMPTY else read_meta(params.meta)
-        if not _is_plain(params, meta):
+        result = _result(response.result)
+        server = EMPTY
+        if result.meta is not EMPTY:
+            meta = _meta(result.meta)
+            server = meta.server
+            if meta.related is not EMPTY:
+                return None
+        return Answer(
+            exchange=self._seq, at_us=at_us, direction="client", jsonrpc_id=ident, member=0,
+            outcome="tool_error" if result.isError else "ok", size=len(self._answer),
+            tokens_out=tokens(len(bytes(response.result))),
+            server=None if server is EMPTY else identity_of(server, EMPTY),
+        )
+
+    def _request_of(self, params: PlainParams, said: HeadSaid, at_us: int, ident: str) -> Request | None:
+        meta, name = params.meta, params.name
+        version = clean(meta.version, 32) if meta is not None and meta.version is not None else None
+        if (version or said.opened.protocol_version or "") >= MODERN and not _heads_agree(said, version, name):
             return None
-        version = meta.version
-        said = clean(version, 32) if version is not None else None
-        if not self._heads_agree(said, params.name):
-            return None
-        arguments = b"" if params.arguments is EMPTY else bytes(params.arguments)
-        trace, parent = (None, None) if meta.traceparent is None else trace_of(meta.traceparent)
-        return Request(
-            exchange=self._seq,
-            member=0,
-            at_us=self._asked_us - self._mono_us,
-            direction="client",
-            jsonrpc_id=json_id(self._reading, message.id),
-            method=_CALL,
-            target=clean(params.name),
-            size=len(body),
+        arguments = bytes(params.arguments)
+        fact = Request(
+            exchange=self._seq, member=0, at_us=at_us, direction="client", jsonrpc_id=ident,
+            method=_CALL, target=clean(name), size=len(self._body),
             tokens_in=tokens(len(arguments)) if arguments else None,
             args_hash=self._reading.keys.digest("args", arguments) if arguments else None,
-            protocol_version=said,
-            client=None if meta.client is EMPTY and meta.capabilities is EMPTY
-            else identity_of(meta.client, meta.capabilities),
-            trace_id=trace,
-            parent_span_id=parent,
         )
-
-    def _answered(self, body: bytes, asked: Request, at_us: int) -> Answer | None:
-        message = read_message(body)
-        if not is_result(message):
-            return None
-        ident = asked.jsonrpc_id
-        if bytes(message.id) != ident.encode() and json_id(self._reading, message.id) != ident:
-            return None
-        result = read_result(message.result)
-        meta = NO_RESULT_META if result.meta is EMPTY else read_result_meta(result.meta)
-        if result.has_more or meta.related is not EMPTY:
-            return None
-        server = result.serverInfo if result.serverInfo is not EMPTY else meta.server
-        return Answer(
-            exchange=self._seq,
-            at_us=at_us,
-            direction="client",
-            jsonrpc_id=ident,
-            member=0,
-            outcome=outcome_of(result),
-            size=len(body),
-            tokens_out=tokens(len(bytes(message.result))),
-            server=None if server is EMPTY else identity_of(server, result.capabilities),
-        )
-
-    def _heads_agree(self, said: str | None, name: object) -> bool:
-        """Nothing in the request's head contradicts its body (2026-07-28); a difference is for exchange() to flag."""
-        held = self._said.opened.protocol_version
-        if (said or held or "") < MODERN:
-            return True
-        if said is not None and held is not None and held != said:
-            return False
-        named = self._said.headers.get(b"mcp-name")
-        return named is None or not isinstance(name, str) or mirrored(named) == name
+        return fact if meta is None else _with_meta(fact, meta, version)
 
 
-def _is_plain(params: Params, meta: RequestMeta) -> bool:
-    """No round of a longer exchange (MRTR) and no task."""
-    return (
-        params.requestState is None and params.inputResponses is EMPTY and params.taskId is None
-        and params.task is EMPTY and meta.related is EMPTY
-    )
+def _with_meta(fact: Request, meta: PlainMeta, version: str | None) -> Request:
+    trace, parent = (None, None) if meta.traceparent is None else trace_of(meta.traceparent)
+    nobody = meta.client is EMPTY and meta.capabilities is EMPTY
+    client = None if nobody else identity_of(meta.client, meta.capabilities)
+    return replace(fact, protocol_version=version, client=client, trace_id=trace, parent_span_id=parent)
+
+
+def _heads_agree(said: HeadSaid, version: str | None, name: str) -> bool:
+    """Nothing in the request's head contradicts its body (2026-07-28); a difference is for the Exchange to flag."""
+    held, named = said.opened.protocol_version, said.headers.get(b"mcp-name")
+    if version is not None and held is not None and held != version:
+        return False
+    return named is None or mirrored(named) == name

@@ -22,14 +22,13 @@ _strings: Lenient[str] = Lenient(str)
 
 
 _params, _meta, _ref, _related = Lenient(Params), Lenient(RequestMeta), Lenient(Ref), Lenient(Related)
-_NO_PARAMS, NO_META = Params(), RequestMeta()
-read_params, read_meta = _params.decode, _meta.decode  # what is as it should be; raise FAILED of lenient.py
+_NO_PARAMS, _NO_META = Params(), RequestMeta()
 
 
 def request_of(reading: Reading, message: Message, passed: Passed, member: int) -> Asked:
     """The fact of a request, and what is to be remembered until its answer."""
     params = _NO_PARAMS if message.params is EMPTY else _params.read(message.params) or _NO_PARAMS
-    meta = NO_META if params.meta is EMPTY else _meta.read(params.meta) or NO_META
+    meta = _NO_META if params.meta is EMPTY else _meta.read(params.meta) or _NO_META
     method = clean(message.method) or ""
     begins = method == "initialize"
     version, info, able = (

@@ -9,12 +9,11 @@ MAX_MEMBERS = 1000  # of a batch; a 4 MiB body of nothing but calls would be 200
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"  # a reader may ignore one (RFC 8259, 8.1), and JavaScript's and Python's do
 _SPACE_OR_BOM = _SPACE + _BOM[:1]
-_NUMBER_OR_STRING = b'"-0123456789'
+NUMBER_OR_STRING = b'"-0123456789'
 
 
 _one = Lenient(Message)
-read_message = _one.decode
-"""A body that is one message and nothing odd; raises FAILED of lenient.py for anything else."""
+_decode_one = _one.decode
 _many = Lenient(list[msgspec.Raw])
 
 
@@ -25,7 +24,7 @@ def read_messages(body: bytes) -> Messages:
     if body[:1] == b"[":
         return _batch(body)
     try:
-        message: Message | None = read_message(body)  # the way of nearly all: one pass over the body and nothing else
+        message: Message | None = _decode_one(body)  # the way of nearly all: one pass over the body and nothing else
     except FAILED:
         message = _one.mend(body)
     kind = message and _kind(message)
@@ -50,17 +49,5 @@ def _kind(message: Message) -> str | None:
     if message.method:
         if message.id is EMPTY:
             return "notification"
-        return "request" if is_request(message) else None
+        return "request" if bytes(message.id)[0] in NUMBER_OR_STRING else None
     return "response" if message.is_response else None
-
-
-def is_request(message: Message) -> bool:
-    """A message with a method asks for an answer: it has an id that names something."""
-    return message.id is not EMPTY and bytes(message.id)[0] in _NUMBER_OR_STRING
-
-
-def is_result(message: Message) -> bool:
-    """An answer that is nothing else, and no error."""
-    return (
-        not message.method and message.jsonrpc == "2.0" and message.result is not EMPTY and message.error is EMPTY
-    )
