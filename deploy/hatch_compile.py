@@ -19,8 +19,8 @@ PACKAGE = "mcp_weir"
 HOT = {  # room: what a request passes through; "" is the package itself
     "": "keys",
     "wire": "headers sse jsonrpc lenient",
-    "traffic": "text conversation requests answers exchange opening",
-    "relay": "headers heads guard watch answer exchanges upstream_protocol forwarded upstream",
+    "traffic": "text conversation requests answers exchange opening glance",
+    "relay": "headers heads guard watch turn answer exchanges upstream_protocol forwarded upstream",
     "spool": "writer counters segment budget",
 }
 SETUP = """

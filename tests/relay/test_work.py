@@ -80,7 +80,7 @@ async def work(writer: SpoolWriter, record: bool, connections: int) -> tuple[flo
 
 @pytest.mark.parametrize(
     ("record", "connections", "calls", "bytecodes"),
-    [(True, 1, 276, 4360), (False, 1, 141, 2035), (True, 16, 243, 4015)],
+    [(True, 1, 212, 3110), (False, 1, 142, 2105), (True, 16, 183, 2850)],
 )
 async def test_a_small_call_costs_so_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: bool, connections: int, calls: float, bytecodes: float

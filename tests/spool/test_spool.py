@@ -193,3 +193,47 @@ def test_a_disk_that_cannot_be_looked_at_costs_no_record(tmp_path: Path) -> None
     assert taken == [True] * 3
     writer.close()
     assert exchanges(tmp_path) == [0, 0, 1, 2]
+
+
+def test_several_exchanges_are_one_write_and_each_is_counted(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    writer.seen(3)  # makes that minute's page
+    before = writes()
+    writer.offer_all([(line(number), 3 + number % 2) for number in range(10)])
+    assert writes() - before == 1
+    assert exchanges(tmp_path) == list(range(10))
+    assert {minute: counts.spooled for minute, counts in counters.read_counts(tmp_path / str(writer.stream)).items()} \
+        == {3: 5, 4: 5}
+    writer.close()
+
+
+def writes() -> int:
+    """write(2) calls of this thread so far."""
+    return int(Path("/proc/thread-self/io").read_text().partition("syscw: ")[2].split()[0])
+
+
+def test_of_several_exchanges_only_the_one_that_cannot_be_encoded_is_lost(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    broken = [Opened(exchange=2, wall_us=1, mono_us=1, http_method="\ud800"), line(2)[1]]
+    writer.offer_all([(broken if number == 2 else line(number), 3) for number in range(5)])
+    assert exchanges(tmp_path) == [0, 1, 3, 4]
+    counted = counters.read_counts(tmp_path / str(writer.stream))[3]
+    assert (counted.spooled, counted.dropped) == (4, {"error": 1})
+    writer.close()
+
+
+def test_of_several_exchanges_a_full_file_takes_what_fits(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path)
+    held = sum(segment.stat().st_size for segment in tmp_path.rglob("*.seg"))
+    writer.offer(line(0), 3)
+    one = sum(segment.stat().st_size for segment in tmp_path.rglob("*.seg")) - held
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (held + 4 * one + one // 2, FSIZE[1]))
+    try:
+        writer.offer_all([(line(number), 3) for number in range(1, 9)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, FSIZE)
+    counted = counters.read_counts(tmp_path / str(writer.stream))[3]
+    assert exchanges(tmp_path) == [0, 1, 2, 3]
+    assert (counted.spooled, counted.dropped) == (4, {"disk_full": 5})
+    writer.close()
