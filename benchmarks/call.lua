@@ -1,4 +1,5 @@
--- A small JSON tool call. The session id and the tool come from the environment.
+-- A small JSON tool call. Its id is always the one that the fixed answer names (processes.py), else nothing answers it.
+-- The session id comes from the environment.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json, text/event-stream"
@@ -22,12 +23,12 @@ if rate > 0 then
     return math.max(0, math.floor(began + slot * 1000 / rate - now))
   end
 end
-local id = 0
+local sent = 0
 function request()
-  id = id + 1
-  if sessions > 0 then wrk.headers["Mcp-Session-Id"] = string.format("session-%08d", id % sessions) end
+  sent = sent + 1
+  if sessions > 0 then wrk.headers["Mcp-Session-Id"] = string.format("session-%08d", sent % sessions) end
   return wrk.format(nil, "/mcp", nil,
-    '{"jsonrpc":"2.0","id":' .. id .. ',"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2' .. pad .. '}}}')
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2' .. pad .. '}}}')
 end
 function done(summary, latency, requests)
   io.write(string.format("RESULT %d %d %d %d %.1f %.1f %.1f\n", summary.requests, summary.duration,
