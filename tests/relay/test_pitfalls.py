@@ -84,7 +84,7 @@ def test_without_the_c_parser_it_does_not_start(monkeypatch: pytest.MonkeyPatch)
         pass
 
     Slow.__module__ = "aiohttp.http_parser"
-    monkeypatch.setattr(relay_server.aiohttp.http_parser, "HttpRequestParser", Slow)
+    monkeypatch.setattr(relay_server, "HttpRequestParser", Slow)
     with pytest.raises(UsageError, match="C parser"):
         relay_server.Relay(None, lambda lines: None, lambda minute: None)  # type: ignore[arg-type]
 
