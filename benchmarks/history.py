@@ -3,22 +3,19 @@
     make history [REQUESTS=10000000] [SESSIONS=100000] [HISTORY=.history]
 """
 
-import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import history_again
 import history_pages
 import psycopg
 
 from mcp_weir.store import migrate
 from mcp_weir.store.embedded import EmbeddedPostgres
 
-QUERIES = dict(
-    re.findall(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", (Path(__file__).parent / "history_fill.sql").read_text(),
-               re.MULTILINE | re.DOTALL)
-)
+QUERIES = history_again.queries("history_fill")
 
 
 @click.group()
@@ -56,13 +53,16 @@ def fill(data_dir: Path, requests: int, sessions: int, tools: int, days: int) ->
 @click.option("--runs", default=20, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="A Markdown table.")
 def measure(data_dir: Path, runs: int, out: Path | None) -> None:
-    """Time each page's first-view reads over it: the first on a new connection, then p50 and p95 of the runs."""
+    """Bring it up to now; time each page over it: the first look, then p50 and p95 of the runs; and what plans read."""
     server = EmbeddedPostgres(data_dir)
     url = server.start()
+    with psycopg.connect(url, autocommit=True) as conn:
+        migrate.migrate(conn)
+        history_again.refresh(conn, click.echo)
     found = history_pages.measure(url, runs, click.echo)
-    plans = history_pages.touched(url, timedelta(hours=1))
-    for name, tables in plans.items():
-        click.echo(f"plan of {name} over 1 h reads: {', '.join(tables)}")
+    for name, reads in history_pages.touched(url):
+        for window, said in zip(history_pages.WINDOWS, reads, strict=True):
+            click.echo(f"{name} over {window} reads: {said}")
     if out is not None:
         head = "| page | window | first | p50 | p95 | CPU a look | p95 as JSON |\n|---|---|--:|--:|--:|--:|--:|\n"
         out.write_text(head + "".join(f"| {page} | {window} | {' | '.join(f'{figure:.0f}' for figure in figures)} |\n"

@@ -100,7 +100,7 @@ FROM plan WHERE n %% 5 = 0;
 INSERT INTO weir.coverage_rows (stream, minute, service, instance, seen, spooled, dropped, stored, quarantined)
 SELECT 'b0000000-0000-8000-8000-000000000001', at, 'mcp.example:8051', 'replica-0', sum(requests), sum(requests), '{}',
     sum(requests), 0
-FROM weir.total_minute GROUP BY at;
+FROM weir.total_minute GROUP BY at ORDER BY at; -- as recorders write them
 -- name: dropped
 UPDATE weir.coverage_rows SET seen = seen + 40, dropped = '{"disk_full": 40}'
 WHERE minute BETWEEN now() - interval '2 days' AND now() - interval '2 days' + interval '5 minutes';

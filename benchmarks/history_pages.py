@@ -19,10 +19,11 @@ from urllib.parse import quote
 import psycopg
 
 from mcp_weir.store import connect
-from mcp_weir.store.reads import queries
+from mcp_weir.store.reads import queries, spans
 from mcp_weir.store.shapes import Filter, Window
 
 WINDOWS = {"1 h": "1h", "24 h": "24h", "7 d": "7d"}
+LENGTHS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 Row = tuple[str, str, float, float, float, float, float]
 
 
@@ -126,23 +127,51 @@ def measure(url: str, runs: int, say: Callable[[str], None]) -> list[Row]:
     return found
 
 
-def touched(url: str, length: timedelta) -> dict[str, list[str]]:
-    """Tables and partitions that the plans of the main queries read (those that were never executed left out)."""
-    window = Window.last(length)
-    values = {**queries.params(window, Filter()), "facet": "all", "name": None, "by_service": False, "top": None,
-              "limit": 50, "after": None, "after_key": None}
-    parts = {"sort": psycopg.sql.SQL("r.started_at"), "way": psycopg.sql.SQL("DESC"), "after": psycopg.sql.SQL("true")}
-    asked = {"facet_totals": None, "facet_names": None, "requests": parts, "errors": None, "session_counts": None}
-    found = {}
+def touched(url: str) -> list[tuple[str, list[str]]]:
+    """What the plans of the main queries read, by window: (query, [rows of tables and partitions, for each window])."""
+    found: dict[str, list[str]] = {}
     with connect.connect(url) as conn:
-        for name, chosen in asked.items():
-            explained = psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) {}").format(queries.composed(name, chosen))
-            plan = conn.execute(explained, values).fetchone()
-            assert plan is not None
-            found[name] = sorted(set(_relations(plan[0][0]["Plan"])))
-    return found
+        for setting in ("jit = off", "max_parallel_workers_per_gather = 0", "random_page_cost = 1.1"):
+            conn.execute(f"SET {setting}".encode())
+        for length in LENGTHS:
+            window = Window.last(length)
+            for title, name, facet, parts in _asked(window):
+                values = queries.params(window, Filter(), facet=facet, name=None, by_service=facet == "tool", top=None,
+                                        limit=50, after=None, after_key=None, **spans.sources(facet, window)[1])
+                explained = psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) {}").format(queries.composed(name, parts))
+                plan = conn.execute(explained, values).fetchone()
+                assert plan is not None
+                rows: dict[str, float] = {}
+                for table, count in _scans(plan[0][0]["Plan"]):
+                    rows[table] = rows.get(table, 0) + count
+                found.setdefault(title, []).append(_told(rows))
+    return list(found.items())
 
 
-def _relations(node: dict[str, Any]) -> list[str]:
-    read = [node["Relation Name"]] if "Relation Name" in node and node["Actual Loops"] else []
-    return read + [name for child in node.get("Plans", ()) for name in _relations(child)]
+def _asked(window: Window) -> list[tuple[str, str, str, dict[str, psycopg.sql.Composable]]]:
+    listed = {"sort": psycopg.sql.SQL("r.started_at"), "way": psycopg.sql.SQL("DESC"), "after": psycopg.sql.SQL("true")}
+    alike = {"step": psycopg.sql.SQL("NULL::timestamptz"), "by": psycopg.sql.SQL("1, 2, 3, 4")}
+    return [
+        ("figures of the window", "facet_totals", "all", spans.sources("all", window)[0]),
+        ("tools", "facet_names", "tool", spans.sources("tool", window)[0]),
+        ("clients", "facet_names", "client", spans.sources("client", window)[0]),
+        ("sessions by client", "client_sessions", "client", alike),
+        ("the newest 50 requests", "requests", "all", listed),
+        ("recording", "health", "all", {}),
+    ]
+
+
+def _scans(node: dict[str, Any]) -> list[tuple[str, float]]:
+    """(table or partition, rows) of each scan that was executed."""
+    here = [(node["Relation Name"], node["Actual Rows"] * node["Actual Loops"])] if (
+        "Relation Name" in node and node["Actual Loops"]) else []
+    return here + [scan for child in node.get("Plans", ()) for scan in _scans(child)]
+
+
+def _told(rows: dict[str, float]) -> str:
+    days = {table: count for table, count in rows.items() if table.startswith("request_rows_")}
+    others = {table: count for table, count in rows.items() if count and not table.startswith(("request_", "derived_"))}
+    named = [f"{table} {count:,.0f}" for table, count in others.items()]
+    if days:
+        named.append(f"request_rows {sum(days.values()):,.0f} of {len(days)} day(s)")
+    return ", ".join(named)

@@ -29,6 +29,7 @@ class Ask:
     """One look at one page."""
 
     conn: Conn
+    beside: Conn | None = None  # a second connection, on pages that are `heavy`
     shells: Shells
     filters: Filters
     path: Mapping[str, str]
@@ -64,6 +65,7 @@ class Page:
     nav: str = ""
     paged: bool = False
     listed: bool = False
+    heavy: bool = False  # reads enough to be worth two connections side by side
 
 
 async def wanted(awaitable: Awaitable[T]) -> T:

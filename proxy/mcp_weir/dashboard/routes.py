@@ -1,5 +1,6 @@
 """Every page as HTML and as JSON, static files, the live stream, and the API's description."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from importlib import resources
@@ -63,9 +64,9 @@ class Dashboard:
     def _html(self, page: Page) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             asked = _filters(page, request)
-            async with self._pool.connection() as conn:
+            async with self._pool.connection() as conn, self._beside(page) as beside:
                 shell = await self._shells.get(conn, asked.now)
-                view = await page.view(self._ask(conn, asked, request.match_info))
+                view = await page.view(self._ask(conn, beside, asked, request.match_info))
             if view is None:
                 raise web.HTTPNotFound(text=f"There is no such {page.title.lower()} in the record, or not any more.")
             body = render.page(
@@ -79,8 +80,8 @@ class Dashboard:
     def _json(self, page: Page) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             asked = _filters(page, request)
-            async with self._pool.connection() as conn:
-                view = await page.view(self._ask(conn, asked, request.match_info))
+            async with self._pool.connection() as conn, self._beside(page) as beside:
+                view = await page.view(self._ask(conn, beside, asked, request.match_info))
             if view is None:
                 raise web.HTTPNotFound(text=f"no such {page.title.lower()}")
             body = {
@@ -91,8 +92,11 @@ class Dashboard:
 
         return handler
 
-    def _ask(self, conn: Conn, asked: filters.Filters, path: Mapping[str, str]) -> Ask:
-        return Ask(conn=conn, shells=self._shells, filters=asked, path=path, about=self._about)
+    def _beside(self, page: Page) -> contextlib.AbstractAsyncContextManager[Conn | None]:
+        return self._pool.spare() if page.heavy else contextlib.nullcontext()
+
+    def _ask(self, conn: Conn, beside: Conn | None, asked: filters.Filters, path: Mapping[str, str]) -> Ask:
+        return Ask(conn=conn, beside=beside, shells=self._shells, filters=asked, path=path, about=self._about)
 
     async def _api_page(self, request: web.Request) -> web.StreamResponse:
         body = render.page(

@@ -15,6 +15,7 @@ from mcp_weir.store.masking import mask
 
 _SIZE = 6
 _WAIT_S = 3.0
+_SPARE_WAIT_S = 0.02
 _OPTIONS = (
     "-c default_transaction_read_only=on -c timezone=UTC -c lock_timeout=2000 -c statement_timeout={ms}"
     " -c jit=off -c max_parallel_workers_per_gather=0 -c random_page_cost=1.1"
@@ -57,6 +58,20 @@ class ReadPool:
     async def close(self) -> None:
         """Close every connection; waits two seconds at most."""
         await self._pool.close(timeout=2)
+
+    @contextlib.asynccontextmanager
+    async def spare(self) -> AsyncIterator[psycopg.AsyncConnection[Any] | None]:
+        """A second connection for a page that reads a lot, if one can be had at once; never an error, never a wait."""
+        stats = self._pool.get_stats()
+        conn = None
+        if stats["pool_available"] or stats["pool_size"] < _SIZE:
+            with contextlib.suppress(PoolTimeout, psycopg.Error):
+                conn = await self._pool.getconn(timeout=_SPARE_WAIT_S)
+        try:
+            yield conn
+        finally:
+            if conn is not None:
+                await self._pool.putconn(conn)
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

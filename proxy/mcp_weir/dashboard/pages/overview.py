@@ -23,7 +23,7 @@ async def overview(ask: Ask) -> OverviewView:
         known = reads.Around(shell.alerts, shell.services)
     else:
         known = await reads.around(ask.conn, ask.about.thresholds, ask.where())
-    found = await reads.overview(ask.conn, ask.window, known, ask.where())
+    found = await reads.overview(ask.conn, ask.window, known, ask.where(), beside=ask.beside)
     prices, now, before = ask.about.prices, found.totals, found.previous
     return OverviewView(
         overview=found,
@@ -35,6 +35,6 @@ async def overview(ask: Ask) -> OverviewView:
 PAGES = (
     Page(
         path="/", title="Overview", says="Who uses the server, how quick it is, what fails, and what is recorded.",
-        template="overview.html", view=overview, nav="/", listed=True,
+        template="overview.html", view=overview, nav="/", listed=True, heavy=True,
     ),
 )

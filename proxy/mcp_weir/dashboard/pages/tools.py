@@ -32,9 +32,12 @@ async def tools(ask: Ask) -> ToolsView:
     """Volume, latency and errors by tool; listed tools that nobody calls; tokens that listing takes."""
     where = ask.where(client=ask.filters["client"], text=ask.filters["text"])
     sort, limit = ask.choice("sort", "-calls"), ask.filters.limit or 500
-    found = await wanted(reads.tools(ask.conn, ask.window, where, sort=sort, limit=limit))
+    found, ledger = await wanted(reads.both(
+        ask.conn, ask.beside, lambda one: reads.tools(one, ask.window, where, sort=sort, limit=limit),
+        lambda other: reads.ledger(other, ask.window, ask.where()),
+    ))
     costs = tuple(reads.cost(ask.about.prices, one.totals.tokens_in, one.totals.tokens_out) for one in found)
-    return ToolsView(tools=found, costs=costs, ledger=await reads.ledger(ask.conn, ask.window, ask.where()))
+    return ToolsView(tools=found, costs=costs, ledger=ledger)
 
 
 async def tool(ask: Ask) -> ToolView | None:
@@ -42,7 +45,7 @@ async def tool(ask: Ask) -> ToolView | None:
     name = ask.filters["name"]
     if name is None:
         raise UsageError("say which tool: ?name=NAME")
-    detail = await reads.tool(ask.conn, ask.window, name, ask.where(client=ask.filters["client"]))
+    detail = await reads.tool(ask.conn, ask.window, name, ask.where(client=ask.filters["client"]), beside=ask.beside)
     if detail is None:
         return None
     totals = detail.tool.totals
@@ -52,13 +55,13 @@ async def tool(ask: Ask) -> ToolView | None:
 PAGES = (
     Page(
         path="/tools", title="Tools", says="How often, how quick, how wrong; listed and never called; context cost.",
-        template="tools.html", view=tools, nav="/tools", listed=True,
+        template="tools.html", view=tools, nav="/tools", listed=True, heavy=True,
         params=(
             Param("text", "Part of a name"), Param("client", "Client"), Param("sort", "Order", _SORTS),
         ),
     ),
     Page(
         path="/tool", title="Tool", says="One tool, by its name.", template="tool.html", view=tool, nav="/tools",
-        params=(Param("name", "The tool's name"), Param("client", "Client")),
+        heavy=True, params=(Param("name", "The tool's name"), Param("client", "Client")),
     ),
 )

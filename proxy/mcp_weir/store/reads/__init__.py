@@ -5,6 +5,7 @@ comes from rows by keyset, newest first unless sorted. Reads take a Window and a
 """
 
 from mcp_weir.store.reads.alerts import alerts
+from mcp_weir.store.reads.beside import both
 from mcp_weir.store.reads.clients import Seen, clients, principals, seen
 from mcp_weir.store.reads.cost import Prices, cost, load_prices
 from mcp_weir.store.reads.errors import errors
@@ -21,7 +22,7 @@ from mcp_weir.store.reads.totals import series, totals
 
 __all__ = [
     "EXPORTED", "REQUEST_SORTS", "SESSION_SORTS", "TOOL_SORTS", "Around", "Followed", "Prices", "Seen", "alerts",
-    "around", "clients", "cost", "coverage", "errors", "export", "find_sessions", "follow", "health", "ledger",
+    "around", "both", "clients", "cost", "coverage", "errors", "export", "find_sessions", "follow", "health", "ledger",
     "load_prices", "overview", "principals", "request", "requests", "running", "search", "seen", "series", "services",
     "session", "sessions", "streams", "tool", "tools", "totals",
 ]

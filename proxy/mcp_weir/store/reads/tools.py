@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
+from mcp_weir.store.reads.beside import both
 from mcp_weir.store.reads.errors import errors
 from mcp_weir.store.reads.queries import Conn, fetch, fetch_as, params
 from mcp_weir.store.reads.rows import newest_first, request_row
@@ -73,25 +74,39 @@ async def tools(
     )
 
 
-async def tool(conn: Conn, window: Window, name: str, where: Filter = NO_FILTER) -> ToolDetail | None:
-    """One tool; None where it was neither called in the window nor ever listed. Uses service, client."""
+async def tool(
+    conn: Conn, window: Window, name: str, where: Filter = NO_FILTER, *, beside: Conn | None = None
+) -> ToolDetail | None:
+    """One tool; None where it was neither called in the window nor ever listed.
+
+    Uses service, client; a second connection if there is one.
+    """
     where = dataclasses.replace(where, tool=name)
+    calls, figures = await both(
+        conn, beside, lambda one: _calls(one, window, where), lambda other: _figures(other, window, where)
+    )
+    return ToolDetail(**calls, **figures) if calls is not None else None
+
+
+async def _calls(conn: Conn, window: Window, where: Filter) -> dict[str, Any] | None:
+    """The tool and its calls: fields of ToolDetail."""
     found = await tools(conn, window, where, limit=1)
     if not found:
         return None
     before, after = await _neighbours(conn, window, where)
-    return ToolDetail(
-        tool=found[0],
-        previous=await totals(conn, window.previous, where),
-        series=await series(conn, window, where),
-        outcomes=await _outcomes(conn, window, where),
-        errors=await errors(conn, window, where, limit=20),
-        slowest=await _slowest(conn, window, where),
-        callers=await _shares(conn, window, where, "client"),
-        before=before,
-        after=after,
-        versions=await _versions(conn, window, where),
-    )
+    slowest, failed = await _slowest(conn, window, where), await errors(conn, window, where, limit=20)
+    return {"tool": found[0], "before": before, "after": after, "slowest": slowest, "errors": failed}
+
+
+async def _figures(conn: Conn, window: Window, where: Filter) -> dict[str, Any]:
+    """Its sums: fields of ToolDetail."""
+    return {
+        "previous": await totals(conn, window.previous, where),
+        "series": await series(conn, window, where),
+        "outcomes": await _outcomes(conn, window, where),
+        "callers": await _shares(conn, window, where, "client"),
+        "versions": await _versions(conn, window, where),
+    }
 
 
 def totals_of(row: Mapping[str, Any]) -> Totals:
