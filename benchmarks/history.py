@@ -64,7 +64,7 @@ def measure(data_dir: Path, runs: int, out: Path | None) -> None:
         for window, said in zip(history_pages.WINDOWS, reads, strict=True):
             click.echo(f"{name} over {window} reads: {said}")
     if out is not None:
-        head = "| page | window | first | p50 | p95 | CPU a look | p95 as JSON |\n|---|---|--:|--:|--:|--:|--:|\n"
+        head = "| page | window | first | p50 | p95 | least CPU | p95 as JSON |\n|---|---|--:|--:|--:|--:|--:|\n"
         out.write_text(head + "".join(f"| {page} | {window} | {' | '.join(f'{figure:.0f}' for figure in figures)} |\n"
                                       for page, window, *figures in found))
     server.stop()

@@ -26,7 +26,7 @@ def refresh(conn: psycopg.Connection, say: Callable[[str], None]) -> None:
     again, fill = queries("history_again"), queries("history_fill")
     found = conn.execute(again["newest"].encode()).fetchone()
     began, newest, now = time.monotonic(), found[0] if found else None, datetime.now(UTC)
-    if newest is None or now - newest < timedelta(minutes=3):
+    if newest is None or now - newest < timedelta(minutes=10):
         return
     conn.execute("SET work_mem = '256MB'")
     first = newest

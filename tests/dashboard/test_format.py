@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mcp_weir.dashboard import format
+from mcp_weir.dashboard import charts, format, render
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -51,3 +51,19 @@ def test_change_against_the_period_before(now: float | None, before: float | Non
 ])
 def test_how_long_ago(back: float, says: str) -> None:
     assert format.ago(NOW - timedelta(seconds=back), NOW) == says
+
+
+def test_every_template_compiles() -> None:
+    render.load()
+
+
+def test_bars_stand_on_each_other_and_reach_the_top_together() -> None:
+    times = tuple(NOW + timedelta(hours=hour) for hour in range(2))
+    layers = (charts.Series("ok", (3.0, None), "c-accent"), charts.Series("failed", (1.0, 4.0), "c-bad"))
+    chart = charts.Chart("Requests", "stack", "number", 3600, times, layers)
+    assert chart.bars() == [
+        ("c-accent", "M40.00 42.50H460.00v127.50H40.00z"),
+        ("c-bad", "M40.00 0.00H460.00v42.50H40.00zM540.00 0.00H960.00v170.00H540.00z"),
+    ]
+    assert charts.spark([0, 1, 2]) == "M32.00 11.00h31.40v11.00h-31.40zM64.00 0.00h31.40v22.00h-31.40z"
+    assert charts.spark([0, 0]) == charts.spark([]) == ""

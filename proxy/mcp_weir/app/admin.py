@@ -14,6 +14,7 @@ from mcp_weir.admin.access import Access
 from mcp_weir.admin.webhook import Webhook
 from mcp_weir.app.checks import split_upstream
 from mcp_weir.config import Settings
+from mcp_weir.dashboard import render
 from mcp_weir.dashboard.page import About
 from mcp_weir.dashboard.routes import Dashboard
 from mcp_weir.recorder.state import State
@@ -22,6 +23,7 @@ from mcp_weir.store.pool import ReadPool
 from mcp_weir.store.shapes import Alert, Thresholds
 
 _PORTS = {"http": 80, "https": 443}
+_SETTLED_S = 5.0  # after a start there is more important work than templates
 _STUCK_S = 30.0  # longer than any batch takes
 
 
@@ -38,9 +40,17 @@ def compose(
         probes=_probes(settings, pool, recorder),
         metrics=metrics,
     ))
+    app.cleanup_ctx.append(_templates)
     if settings.alert_webhook:
         app.cleanup_ctx.append(_alerting(settings.alert_webhook, pool, _thresholds(settings)))
     return app
+
+
+async def _templates(_: web.Application) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    later = loop.call_later(_SETTLED_S, lambda: loop.run_in_executor(None, render.load))
+    yield
+    later.cancel()
 
 
 def _alerting(url: str, pool: ReadPool, thresholds: Thresholds) -> Callable[[web.Application], AsyncIterator[None]]:

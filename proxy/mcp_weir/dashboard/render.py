@@ -20,6 +20,12 @@ _ENV.globals.update(charts=charts, sparks=charts.spark)
 _ENV.filters["json"] = lambda value: json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def load() -> None:
+    """Compile every page's template, which the first look at it would do."""
+    for name in _ENV.list_templates(extensions=["html"]):
+        _ENV.get_template(name)
+
+
 def page(template: str, **view: object) -> str:
     """The template with these names."""
     return _ENV.get_template(template).render({"now": datetime.now(UTC), **view})
