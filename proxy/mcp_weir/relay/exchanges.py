@@ -44,7 +44,9 @@ class Exchanges:
     ) -> None:
         self._settings, self._upstream, self._recording, self._durable = settings, upstream, recording, durable
         self._numbers = itertools.count(1)
-        self._young: deque[tuple[int, Watch]] = deque()
+        # When each is to tell what is known of it: at first, and again. Most end before, and are taken out at once: a
+        # thousand that are over and kept for their hour would push what is worked with out of the caches.
+        self._young: dict[Watch, int] = {}
         self._old: deque[tuple[int, Watch]] = deque()
         self._heads = Heads()
         self._reading, self._trusted = settings.reading, settings.trusted
@@ -145,15 +147,19 @@ class Exchanges:
             watch.close("client", time.monotonic_ns() // 1000)
             client.flow = None
             self.running.discard(answer)
+            self._young.pop(watch, None)
 
     def sweep(self, now_us: int) -> None:
         """Tell what is known of exchanges that still run, and end streams that have been silent for too long."""
-        for queue in (self._young, self._old):
-            while queue and queue[0][0] <= now_us:
-                _, watch = queue.popleft()
-                if not watch.closed:
-                    watch.sweep()
-                    self._old.append((now_us + RESWEEP_US, watch))
+        due = list(itertools.takewhile(lambda young: young[1] <= now_us, self._young.items()))
+        for watch, _ in due:
+            del self._young[watch]
+        while self._old and self._old[0][0] <= now_us:
+            due.append((self._old.popleft()[1], 0))
+        for watch, _ in due:
+            if not watch.closed:
+                watch.sweep()
+                self._old.append((now_us + RESWEEP_US, watch))
         patience = self._settings.stream_idle_timeout * 1e6
         if patience:
             for answer in list(self.running):
@@ -164,6 +170,7 @@ class Exchanges:
         assert answer.connection is not None
         self._upstream.release(answer.connection)
         self.running.discard(answer)
+        self._young.pop(answer.watch, None)
         client = answer.client
         if answer.fault is not None and not answer.started:
             answer.keep = False
@@ -250,7 +257,7 @@ class Exchanges:
             recording.errors += 1
             recording.lost(minute)
             return Watch(None, 0, recording)
-        self._young.append((opened_us + OPENED_AFTER_US, watch))
+        self._young[watch] = opened_us + OPENED_AFTER_US
         return watch
 
     def _exchange(self, head: RequestHead, opened: tuple[int, int], body: bytes | None) -> Exchange:
