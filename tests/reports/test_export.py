@@ -86,6 +86,19 @@ def test_a_cut_file_goes_on_with_each_row_once(
         assert out.read_bytes() == whole, cut
 
 
+def test_an_old_file_goes_on_whatever_the_default_of_since(
+    world: World, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    for day in (5, 4, 3):
+        world.request(started_at=NOW - timedelta(days=day))
+    world.store()
+    out = tmp_path / "x.jsonl"
+    assert run("export", "-o", str(out), "--since", "6d", "--until", "108h").exit_code == 0  # a day ago begins later
+    assert run("export", "-o", str(out), "--append", "--until", "84h").exit_code == 0
+    keys = [json.loads(line)["request_key"] for line in out.read_text().splitlines()]
+    assert keys == [str(row["request_key"]) for row in world.rows][:2]
+
+
 def test_a_file_that_is_no_export_is_left_as_it_is(rows: World, run: Callable[..., Result], tmp_path: Path) -> None:
     for kind in ("jsonl", "csv"):
         out = tmp_path / f"x.{kind}"

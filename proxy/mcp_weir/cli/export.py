@@ -20,19 +20,18 @@ from mcp_weir.errors import UsageError
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def export(asked: Asked, kind: str, output: str, append: bool, force: bool, **said: Any) -> None:
     """Requests as JSONL, CSV or Parquet, in the order they started; says where to resume."""
-    from mcp_weir.reports import ask, resume
     from mcp_weir.reports import export as formats
+    from mcp_weir.reports import resume
     from mcp_weir.store import reads
     from mcp_weir.store.shapes import Filter
 
-    window, where = ask.exactly(asked.since, asked.until), Filter(**said)
+    where = Filter(**said)
     path = None if output == "-" else Path(output)
     _check(path, kind, append, force)
     mark = None
     if append and path is not None and path.exists():
         mark = resume.mend(path, kind, [name for name, _ in reads.EXPORTED])
-    if mark is not None:
-        window = _behind(window, mark.started_at)
+    window = _window(asked, None if mark is None else mark.started_at)
     appending = append and path is not None and path.exists() and path.stat().st_size > 0
     done = _Progress(asked.limit, "the same command and --append" if path is not None and kind != "parquet" else None)
 
@@ -57,12 +56,15 @@ def export(asked: Asked, kind: str, output: str, append: bool, force: bool, **sa
     done.say_end(window.until, running)
 
 
-def _behind(window: Any, last: Any) -> Any:
-    """The window from a file's last row on; a later --since, given on purpose, stays."""
+def _window(asked: Asked, last: Any) -> Any:
+    """What is asked for, from a file's last row on: of --since only a later one, given on purpose, stays."""
+    from mcp_weir.reports import ask
+
+    if last is None:
+        return ask.exactly(asked.since, asked.until)
     given = click.get_current_context().get_parameter_source("since") is click.core.ParameterSource.COMMANDLINE
-    if last >= window.until:
-        raise UsageError(f"its rows go up to {_iso(last)}, which is not before --until")
-    return dataclasses.replace(window, since=max(last, window.since) if given else last)
+    window = ask.exactly(asked.since if given else _iso(last), asked.until)
+    return dataclasses.replace(window, since=max(last, window.since))
 
 
 @contextlib.contextmanager
