@@ -67,6 +67,7 @@ def _checked(settings: Settings) -> str:
 def relay(settings: Settings) -> None:
     """The relay alone: forwards and spools."""
     from mcp_weir import log
+    from mcp_weir.app import aiohttp_first  # noqa: F401
     from mcp_weir.app.relay import part
 
     log.configure(settings.log_level)
@@ -78,6 +79,7 @@ def relay(settings: Settings) -> None:
 def recorder(settings: Settings) -> None:
     """The recorder alone: spool to Postgres, and the admin port."""
     from mcp_weir import log
+    from mcp_weir.app import aiohttp_first  # noqa: F401
     from mcp_weir.app.recorder import part
 
     log.configure(settings.log_level)

@@ -151,6 +151,7 @@ class ClientConnection(RequestHandler):
         super().connection_made(transport)
         if isinstance(self.peername, tuple):
             self.address = str(self.peername[0])
+        self.rested = True  # aiohttp's task begins by waiting, though a first request may be here before it does
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if isinstance(self._manager, Gate) and not self.refused:

@@ -1,9 +1,9 @@
 """Exchanges: how a request becomes one, watched and guarded, and on which way it is carried.
 
-The quick way is for what needs no waiting: the request is whole and a pooled connection is idle. It runs inside the
-read that brought the request, and ends inside the read that brings the answer: no task, no future; and no parser where
-the head has come before (heads.py). Everything else (a body still on its way, a connection to be made, a refusal)
-takes the patient way of forward.py.
+The quick way is for what is whole: over a pooled connection, or one that is asked while it is being made. It runs inside
+the read that brought the request, and ends inside the read that brings the answer: no task, no future; and no parser
+where the head has come before (heads.py). Everything else (a body still on its way, a refusal) takes the patient way of
+forward.py.
 """
 
 import asyncio
@@ -27,7 +27,6 @@ from mcp_weir.relay.refusals import plain
 from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.relay.turn import Turn
 from mcp_weir.relay.upstream import Upstream
-from mcp_weir.relay.upstream_protocol import UpstreamConnection
 from mcp_weir.relay.watch import Recording, Watch
 from mcp_weir.traffic.exchange import Exchange, RequestHead, is_mcp_path
 from mcp_weir.traffic.glance import LARGEST, Glance, may_be_plain
@@ -67,11 +66,8 @@ class Exchanges:
         known = self._heads.find(seen.key)
         if known is None or self.draining:
             return False
-        connection = self._upstream.take()
-        if connection is None:
-            return False
         body = data[seen.body_at:]
-        self._begin(client, known, connection, (b"%b%b%b%b" % (known.before, seen.digits, known.after, body), body))
+        self._begin(client, known, (b"%b%b%b%b" % (known.before, seen.digits, known.after, body), body))
         return True
 
     def quick(self, request: Request) -> bool:
@@ -84,9 +80,6 @@ class Exchanges:
             self._check(request, target[0])
         except ClientFault:
             return False
-        connection = self._upstream.take()
-        if connection is None:
-            return False
         body = b""
         if request.payload is not EMPTY_PAYLOAD:  # read_nowait() would feed the parser again
             buffer = request.payload._buffer
@@ -94,18 +87,17 @@ class Exchanges:
         known = self._known(request, target)
         head = self._head(request, target[0])
         sent = head + (framed(body, True) if message.chunked else body)
-        self._begin(request.client, known, connection, (sent, body))
+        self._begin(request.client, known, (sent, body))
         return True
 
-    def _begin(
-        self, client: ClientConnection, known: Known, connection: UpstreamConnection, said: tuple[bytes, bytes]
-    ) -> None:
+    def _begin(self, client: ClientConnection, known: Known, said: tuple[bytes, bytes]) -> None:
         """`said`: what goes upstream, and the body in it."""
         sent, body = said
         client.head_since, client.seq = 0.0, client.seq + 1
         watch = self._watch(client, known, body)
         answer = self._answer(client, watch, known)
-        answer.connection, answer.request_whole, answer.finished = connection, True, self._quick_over
+        answer.connection = connection = self._upstream.take()
+        answer.request_whole, answer.finished = True, self._quick_over
         connection.ask(answer, sent, head_only=known.method == "HEAD", whole=True)
         watch.overhead_ns += time.monotonic_ns() - client.arrived_ns
 

@@ -41,8 +41,6 @@ class Forward:
         connection: UpstreamConnection | None = None
         try:
             connection = self._upstream.take()
-            if connection is None:
-                connection = await self._upstream.connect()
             self._answer.connection = connection
             self._answer.finished = self._on_finished
             self._send(connection, head)
@@ -50,8 +48,6 @@ class Forward:
             if self._answer.started and self._upload is not None and not self._broken:
                 await self._finish_upload(connection)
             self._upstream.release(connection)
-        except UpstreamFault as fault:
-            self._answer.fault = fault
         except asyncio.CancelledError:
             if connection is not None:
                 connection.abort()

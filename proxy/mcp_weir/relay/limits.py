@@ -8,6 +8,7 @@ READ_BYTES = 64 * 1024  # what is buffered of a request's body before its sender
 HOLD_BYTES = 32 * 1024  # a request of which this much at most is held until it is whole, for a moment
 REST_SECONDS = 1.0  # for what a client still sends after the upstream failed: it is read for the record
 POOL_SECONDS = 2.0  # an idle upstream connection; servers close theirs after 5 s (uvicorn, Node), so we are first
+RESOLVED_SECONDS = 1.0  # what a name led to; a lookup for each connection would cost more than the connection
 SUSPECT_SECONDS = 0.05  # idle for longer: look for a FIN that the loop has not read yet
 CLIENT_IDLE_SECONDS = 75.0  # a client's connection without a request
 LINGER_SECONDS = 5.0  # a refused client may still send: read on, so that a reset does not destroy our answer

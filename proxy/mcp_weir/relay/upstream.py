@@ -8,10 +8,9 @@ import ssl
 import time
 from typing import Protocol
 
-import aiohappyeyeballs
-
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.limits import POOL_SECONDS, SUSPECT_SECONDS
+from mcp_weir.relay.reach import Begun, Way
 from mcp_weir.relay.upstream_protocol import UpstreamConnection
 
 
@@ -28,11 +27,11 @@ class Origin:
 class Upstream(Protocol):
     """The seam: whoever gives connections that speak upstream_protocol's language."""
 
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection, if there is one that is not known to be dead."""
+    def take(self) -> UpstreamConnection:
+        """One that is idle and not known to be dead, or a new one that is just being made.
 
-    async def connect(self) -> UpstreamConnection:
-        """A new one. Raises UpstreamFault (connect, timeout)."""
+        What a new one is asked waits until it is open; where it does not open, failed() says why (connect, timeout).
+        """
 
     def release(self, connection: UpstreamConnection) -> None:
         """Give it back: kept when it is reusable, else closed."""
@@ -46,14 +45,15 @@ class Pool:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
+        self._way = Way(origin.host, origin.port)
         self._idle: list[UpstreamConnection] = []
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection that is young, open and has nothing to read; the rest is thrown away."""
+    def take(self) -> UpstreamConnection:
+        """An idle connection that is young, open and has nothing to read; else a new one. The rest is thrown away."""
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -63,19 +63,7 @@ class Pool:
             if aged < SUSPECT_SECONDS or (aged < POOL_SECONDS and not connection.has_news()):
                 return connection
             connection.abort()
-        return None
-
-    async def connect(self) -> UpstreamConnection:
-        """A new connection within the connect timeout, by happy eyeballs (RFC 8305)."""
-        try:
-            async with asyncio.timeout(self._origin.connect_timeout):
-                return await self._connect()
-        except TimeoutError:
-            raise UpstreamFault("timeout", "the upstream did not accept a connection in time") from None
-        except ssl.SSLError as error:
-            raise UpstreamFault("connect", f"TLS with the upstream failed: {error.reason}") from None
-        except OSError as error:
-            raise UpstreamFault("connect", f"no connection to the upstream: {_reason(error)}") from None
+        return self._begin()
 
     def release(self, connection: UpstreamConnection) -> None:
         """Keep it or close it."""
@@ -98,25 +86,49 @@ class Pool:
         while self._idle:
             self._idle.pop().abort()
 
-    async def _connect(self) -> UpstreamConnection:
-        loop, origin = asyncio.get_running_loop(), self._origin
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25, loop=loop)
+    def _begin(self) -> UpstreamConnection:
+        """A new one, whose connect() is called now: the peer's kernel answers while the request is still looked at."""
+        connection, begun = UpstreamConnection(), self._way.begin()
+        connection.opening = asyncio.get_running_loop().create_task(self._open(connection, begun))
+        if begun is not None:
+            connection.opening.add_done_callback(begun.forsaken)
+        return connection
+
+    async def _open(self, connection: UpstreamConnection, begun: Begun | None) -> None:
+        """Open it within the connect timeout."""
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if begun is not None and self._origin.tls is None and begun.is_open():
+                await self._adopt(connection, begun.sock)  # nothing to wait for: a timeout costs more than all the rest
+            else:
+                async with asyncio.timeout(self._origin.connect_timeout):
+                    await self._adopt(connection, await self._way.reach(begun))
+        except TimeoutError:
+            fault = UpstreamFault("timeout", "the upstream did not accept a connection in time")
+        except ssl.SSLError as error:
+            fault = UpstreamFault("connect", f"TLS with the upstream failed: {error.reason}")
+        except (OSError, RuntimeError, ValueError) as error:  # uvloop's RuntimeError; a host that is no name
+            fault = UpstreamFault("connect", f"no connection to the upstream: {_reason(error)}")
+        else:
+            connection.opening = None
+            return
+        connection.opening = None
+        connection.not_made(fault)
+
+    async def _adopt(self, connection: UpstreamConnection, sock: socket.socket) -> None:
+        origin = self._origin
+        try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             name = origin.host if origin.tls is not None else None
-            _, connection = await loop.create_connection(
-                UpstreamConnection, sock=sock, ssl=origin.tls, server_hostname=name
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, sock=sock, ssl=origin.tls, server_hostname=name
             )
         except BaseException:
             sock.close()
             raise
-        return connection
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     """Without the address: the client need not know it."""
-    if error.errno and error.errno > 0:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
         return os.strerror(error.errno)
     return (isinstance(error, socket.gaierror) and error.strerror) or "no address"

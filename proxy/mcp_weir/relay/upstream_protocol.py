@@ -44,10 +44,15 @@ class Receiver(Protocol):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Ask once at a time. `reusable` is true when the answer is whole and both sides may go on."""
+    """Ask once at a time. `reusable` is true when the answer is whole and both sides may go on.
+
+    It may be asked before it is open: what is written waits, up to READ_BYTES of it before its writer has to.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
+        self.opening: asyncio.Task[None] | None = None  # whoever makes it; no transport until then
+        self._early: list[bytes] = []
         self.lost = False
         self.write_paused = False
         self.idle_since = 0.0
@@ -70,16 +75,20 @@ class UpstreamConnection(asyncio.Protocol):
 
     def ask(self, receiver: Receiver, head: bytes, *, head_only: bool, whole: bool) -> None:
         """Send a request's head (and, when `whole`, its body): the answer goes to `receiver`."""
-        assert self.transport is not None
         self._receiver, self.ended, self._asked_all, self._head_only = receiver, False, whole, head_only
         self._head, self._head_bytes, self._keep = None, 0, True
         self._informed = 0
-        self.transport.write(head)
+        self.write(head)
 
     def write(self, data: bytes) -> None:
         """More of the request's body, framed. Ignored when the connection is lost: failed() tells."""
-        if self.transport is not None and not self.lost:
+        if self.lost:
+            return
+        if self.transport is not None:
             self.transport.write(data)
+        else:
+            self._early.append(data)
+            self.write_paused = sum(map(len, self._early)) > READ_BYTES
 
     def asked_all(self) -> None:
         """The request is whole."""
@@ -112,6 +121,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         if self.transport is not None:
             self.transport.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+            self.opening = None
+            self.not_made(None)
+
+    def not_made(self, fault: UpstreamFault | None) -> None:
+        """It never opens: nothing of what it was asked has been sent."""
+        self.lost = True
+        self._early.clear()
+        self.resume_writing()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None and fault is not None:
+            receiver.failed(fault)
 
     def pause(self) -> None:
         """Stop reading: the client does not take what we have."""
@@ -144,7 +166,14 @@ class UpstreamConnection(asyncio.Protocol):
     # asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        self.transport = made = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        if self.lost:
+            made.abort()
+            return
+        self.resume_writing()
+        if self._early:
+            made.writelines(self._early)
+            self._early.clear()
 
     def data_received(self, data: bytes) -> None:
         arrived = time.monotonic_ns()
