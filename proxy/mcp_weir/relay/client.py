@@ -28,6 +28,7 @@ from mcp_weir.relay.limits import (
 )
 from mcp_weir.relay.refusals import plain
 from mcp_weir.relay.trailers import Trailers
+from mcp_weir.relay.written import CLOSE, Written
 
 _LOST = -1
 _GONE = (7, 8)  # TCP_CLOSE (a reset came), TCP_CLOSE_WAIT (a FIN came); linux/tcp_states.h
@@ -67,24 +68,6 @@ class Request:
         """aiohttp: the client is gone; whoever waits for its body hears it."""
         if self.payload.exception() is None and not self.payload.is_eof():
             self.payload.set_exception(exc)
-
-
-class Written:
-    """What aiohttp's server wants from a handler: the answer is written already."""
-
-    __slots__ = ("keep_alive",)
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: object) -> None:
-        """Nothing is left to prepare."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write."""
-
-
-KEEP, CLOSE = Written(True), Written(False)
 
 
 class ClientConnection(RequestHandler):
@@ -320,6 +303,19 @@ class ClientConnection(RequestHandler):
             return False
         since = self.head_since or (0.0 if self.seq else self.made_at)
         return bool(since) and now - since > head_timeout
+
+    def _make_error_handler(self, err_info: Any) -> Any:
+        """aiohttp: what its task does with what its parser refused; not before the answer that is under way."""
+        handler = super()._make_error_handler(err_info)
+
+        async def in_turn(request: Any) -> Any:
+            if self.flow is not None:
+                self.over = self._loop.create_future()
+                if not await self.over:
+                    return CLOSE
+            return await handler(request)
+
+        return in_turn
 
     def handle_error(
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -1,9 +1,9 @@
 """Exchanges: how a request becomes one, watched and guarded, and on which way it is carried.
 
-The quick way is for what is whole: over a pooled connection, or one that is asked while it is being made. It runs inside
-the read that brought the request, and ends inside the read that brings the answer: no task, no future; and no parser
-where the head has come before (heads.py). Everything else (a body still on its way, a refusal) takes the patient way of
-forward.py.
+The quick way is for what is whole: over a pooled connection, or one that is asked while it is being made. It runs
+inside the read that brought the request, and ends inside the read that brings the answer: no task, no future; and no
+parser where the head has come before (heads.py). Everything else (a body still on its way, a refusal) takes the patient
+way of forward.py.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from mcp_weir.errors import ClientFault
 from mcp_weir.relay.answer import Answer, Durable
-from mcp_weir.relay.client import CLOSE, KEEP, ClientConnection, Request, Written
+from mcp_weir.relay.client import ClientConnection, Request
 from mcp_weir.relay.forward import Forward, framed, refusal, request_head
 from mcp_weir.relay.forwarded import client_of, element
 from mcp_weir.relay.guard import check, path_of
@@ -28,6 +28,7 @@ from mcp_weir.relay.settings import RelaySettings
 from mcp_weir.relay.turn import Turn
 from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.watch import Recording, Watch
+from mcp_weir.relay.written import CLOSE, KEEP, Written
 from mcp_weir.traffic.exchange import Exchange, RequestHead, is_mcp_path
 from mcp_weir.traffic.glance import LARGEST, Glance, may_be_plain
 from mcp_weir.traffic.opening import said_by

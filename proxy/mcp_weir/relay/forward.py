@@ -8,7 +8,7 @@ from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from mcp_weir.errors import UpstreamFault
 from mcp_weir.relay.answer import Answer, nobody
-from mcp_weir.relay.client import CLOSE, KEEP, Request, Written
+from mcp_weir.relay.client import Request
 from mcp_weir.relay.headers import Headers, write_fields
 from mcp_weir.relay.heads import Known, Parsed
 from mcp_weir.relay.limits import REST_SECONDS
@@ -16,6 +16,7 @@ from mcp_weir.relay.refusals import bad_gateway, plain
 from mcp_weir.relay.upstream import Upstream
 from mcp_weir.relay.upstream_protocol import UpstreamConnection
 from mcp_weir.relay.watch import Watch
+from mcp_weir.relay.written import CLOSE, KEEP, Written
 
 _BROKEN = (ConnectionError, HttpProcessingError, RequestPayloadError, PayloadAccessError)
 
