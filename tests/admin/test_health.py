@@ -52,7 +52,8 @@ async def test_not_ready_says_why_and_hides_the_password(tmp_path: Path) -> None
             assert "secret" not in await answer.text()
         reasons = {name: check["reason"] for name, check in said["checks"].items()}
         assert "refuses connections" in reasons["upstream"]
-        assert "does not answer" in reasons["database"]
+        # the pool says so, or the probe, which on a starved machine is the first to give up
+        assert any(said in reasons["database"] for said in ("does not answer", "no answer within"))
         assert "No such file" in reasons["spool"]
         assert reasons["recorder"] == "OperationalError: refused"
         async with client.get("/healthz") as answer:
