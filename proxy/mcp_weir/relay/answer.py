@@ -24,9 +24,9 @@ class Answer:
     """The upstream's Receiver and the client's Flow. `finished` is called once, when nothing more will be written."""
 
     __slots__ = (
-        "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "client", "connection", "durable",
-        "ended", "fault", "finished", "heard_us", "keep", "known", "request_whole", "sse", "started", "tail", "told",
-        "turn", "watch",
+        "_chunked", "_ending", "_full_since", "_held", "_modern_http", "_releasing", "_whole", "client", "connection",
+        "durable", "ended", "fault", "finished", "heard_us", "keep", "known", "request_whole", "sse", "started", "tail",
+        "told", "turn", "watch",
     )
 
     def __init__(self, client: ClientConnection, watch: Watch, known: Known, keep: bool) -> None:
@@ -41,7 +41,7 @@ class Answer:
         self.started = self.ended = self.sse = self.request_whole = False
         self.heard_us = 0
         self.tail = b""
-        self._chunked = self._ending = False
+        self._chunked = self._ending = self._whole = False
         self._full_since = 0
         self._held: list[bytes] | None = None
         self._releasing: asyncio.Task[None] | None = None
@@ -61,7 +61,9 @@ class Answer:
         if self.ended:
             return
         size = len(body)
-        if not end or size >= _LARGE or self.turn is None or not self.turn.take(self, head, body, arrived_ns):
+        if end and size < _LARGE and self.turn is not None and self.turn.take(self, head, body, arrived_ns):
+            self._whole = True
+        else:
             self.tell(self.look(head, body, end, arrived_ns), size)
 
     def look(self, head: Head | None, body: bytes, end: bool, arrived_ns: int) -> list[bytes]:
@@ -139,7 +141,7 @@ class Answer:
 
     def end_stream(self) -> None:
         """End an event stream between two events: now, or with the next event's end."""
-        if not self.sse or self.ended:
+        if not self.sse or self.ended or self._whole:
             return
         if self.tail and not self.tail.endswith(_EVENT_ENDS):
             self._ending = True
