@@ -1,5 +1,6 @@
 """Memory of each process at rest, and the time from start to the first forwarded request."""
 
+import compileall
 import http.client
 import os
 import subprocess
@@ -12,6 +13,7 @@ import processes
 import results
 from load import wrk
 
+import mcp_weir
 from mcp_weir.store.embedded import EmbeddedPostgres
 
 
@@ -38,6 +40,7 @@ def _asked(port: int) -> int:
 def main() -> int:
     """Print JSON: seconds to the first answer, KiB (PSS) of each process idle and after load."""
     args = results.parser("Memory at rest, and the time to the first forwarded request.").parse_args()
+    compileall.compile_dir(Path(mcp_weir.__file__).parent, quiet=1)  # as pip does with what it installs
     with tempfile.TemporaryDirectory() as home, processes.nginx(0) as upstream:
         postgres = EmbeddedPostgres(Path(home))
         url = postgres.start()
