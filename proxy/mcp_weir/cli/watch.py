@@ -14,7 +14,7 @@ from mcp_weir.cli.asking import Asked, asking, console, read, say
 from mcp_weir.cli.options import database
 from mcp_weir.cli.read import one_session
 from mcp_weir.config import Settings
-from mcp_weir.errors import StoreError
+from mcp_weir.errors import StoreError, UsageError
 
 _WEEK = timedelta(days=7)
 
@@ -100,10 +100,12 @@ def _otel(settings: Settings) -> dict[str, Any] | None:
 
 @click.command()
 @asking("service", "tool", "client", "method", "outcome", "errors", "session", "slow_ms", "principal", "layer", "fault",
-        "text", limit=10)
+        "text", since="7d", limit=10)
 @click.option("--every", default=1.0, show_default=True, type=click.FloatRange(0.1), help="Seconds between looks.")
 def tail(asked: Asked, session: str | None, every: float, **said: Any) -> None:
-    """Requests as they end, the newest --limit first; --json prints JSON lines. Follows commits, not clocks."""
+    """Requests as they end, first the newest --limit of --since; --json prints lines. Follows commits, not clocks."""
+    if asked.until is not None:
+        raise UsageError("tail follows what comes, so it has no --until; `requests` takes one")
     with database(asked.settings) as url, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_tail(asked, url, session, every, said))
 
@@ -111,17 +113,18 @@ def tail(asked: Asked, session: str | None, every: float, **said: Any) -> None:
 async def _tail(asked: Asked, url: str, session: str | None, every: float, said: dict[str, Any]) -> None:
     import psycopg
 
+    from mcp_weir.reports import ask
     from mcp_weir.store import connect, reads
     from mcp_weir.store.shapes import HOUR, Filter, Window
 
     printer, mark, lost = _printer(asked), None, 0
+    began = ask.exactly(asked.since, None).start
     while True:
         try:
             async with await connect.reading(url) as conn:
                 key = None if session is None else await one_session(conn, session)
                 while True:
-                    now = datetime.now(UTC)
-                    window = Window(now - _WEEK, now + _WEEK, HOUR)
+                    window = Window(began, datetime.now(UTC) + _WEEK, HOUR)
                     found = await reads.follow(conn, mark, window, Filter(session=key, **said), limit=asked.limit)
                     mark, lost = found.mark, 0
                     printer(found.rows)
