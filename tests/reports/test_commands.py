@@ -185,6 +185,20 @@ def test_tail_follows_and_is_not_confused_by_late_rows(world: World) -> None:
     assert child.wait(10) == 0 and rest == ""
 
 
+def test_tail_begins_where_it_is_told_to(world: World, run: Callable[..., Result]) -> None:
+    world.request(target="old", started_at=NOW - timedelta(hours=2))
+    world.request(target="new", started_at=NOW - timedelta(minutes=5))
+    world.store()
+    for since, first in (("1h", "new"), ("7d", "old")):
+        child = subprocess.Popen([sys.executable, "-m", "mcp_weir", "tail", "--json", "--since", since,
+                                  "--database-url", world.url], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["target"] == first
+        child.kill()
+        child.communicate()
+    assert run("tail", "--until", "1h").exit_code == 2
+
+
 def test_tail_ends_when_nobody_reads(world: World) -> None:
     world.request(target="only")
     world.store()

@@ -118,7 +118,7 @@ async def _tail(asked: Asked, url: str, session: str | None, every: float, said:
     from mcp_weir.store.shapes import HOUR, Filter, Window
 
     printer, mark, lost = _printer(asked), None, 0
-    began = ask.exactly(asked.since, None).start
+    began = ask.exactly(asked.since, None).since
     while True:
         try:
             async with await connect.reading(url) as conn:
