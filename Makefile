@@ -5,8 +5,11 @@ RUN := $(VENV)/bin/python
 INSTALL := PYTHON=$(PYTHON) deploy/install.sh $(VENV)
 
 .PHONY: schema test lint clean faults faults-short
-$(VENV)/.runs: pyproject.toml # what a user needs
+# What a user needs. Compiled to bytecode, as pip does with what is not editable: where nothing may be written later
+# (PYTHONDONTWRITEBYTECODE), each process would compile it all again.
+$(VENV)/.runs: pyproject.toml
 	$(INSTALL) -e '.[embedded]'
+	$(RUN) -m compileall -q proxy server
 	touch $@
 
 $(VENV)/.ready: $(VENV)/.runs # and what tests need
