@@ -132,9 +132,9 @@ class Exchanges:
             if client.transport is not None:
                 client.transport.write(plain(fault.status, str(fault)))
             return CLOSE
-        self._learn(request, known, target[0])
         answer = self._answer(client, watch, known)
         try:
+            self._learn(request, known, target[0])
             return await Forward(request, self._upstream, watch, answer).run(self._head(request, target[0]))
         finally:
             watch.close("client", time.monotonic_ns() // 1000)
