@@ -1,7 +1,7 @@
 """A tool call and its answer, read at one glance once both are whole. Pure.
 
 Nearly all traffic is one POST with one `tools/call` and one JSON body that answers it. Watching such an exchange step
-by step (exchange.py) takes five times as long as reading its two bodies when it is over, and says the same. So the
+by step (exchange.py) takes four times as long as reading its two bodies when it is over, and says the same. So the
 relay keeps the two bodies (references, not copies) and looks at the end. Whatever is not plain becomes an Exchange,
 fed with what was kept: an answer that streams, is coded, refused or in pieces; a client that leaves; a call that takes
 long; a body that says more than a call says.
@@ -17,7 +17,7 @@ from mcp_weir.traffic.exchange import Exchange
 from mcp_weir.traffic.facts import Answer, Closed, Fact, Request
 from mcp_weir.traffic.forms import PlainCall, PlainMeta, PlainParams, PlainResponse, PlainResult, ResultMeta
 from mcp_weir.traffic.identities import identity_of
-from mcp_weir.traffic.opening import HeadSaid, RequestHead
+from mcp_weir.traffic.opening import HeadSaid, RequestHead, opened_of
 from mcp_weir.traffic.reading import Reading
 from mcp_weir.traffic.requests import trace_of
 from mcp_weir.traffic.text import clean, json_id, tokens
@@ -28,7 +28,7 @@ from mcp_weir.wire.message import EMPTY
 
 LARGEST = 64 * 1024  # bytes of a call that are kept until its answer; a longer one is read when it comes, and let go
 _CALL = "tools/call"
-_CALL_NAME = b"tools/call"
+_CALL_NAME = _CALL.encode()
 _call, _response = msgspec.json.Decoder(PlainCall).decode, msgspec.json.Decoder(PlainResponse).decode
 _result, _meta = msgspec.json.Decoder(PlainResult).decode, msgspec.json.Decoder(ResultMeta).decode
 
@@ -100,16 +100,12 @@ class Glance:
             return None
         if answered is None or request is None:
             return None
-        opened = replace(
-            said.opened, exchange=seq, wall_us=wall_us, mono_us=mono_us, client_addr=head.client_addr,
-            connection=head.connection, connection_seq=head.connection_seq, proxied=head.proxied,
-        )
         closed = Closed(
             exchange=seq, at_us=now_us - mono_us, closed_by="complete", status=200, response_kind="json",
             first_byte_us=self._first_us - mono_us, request_bytes=len(body), response_bytes=len(answer),
             stall_us=stall_us, overhead_us=overhead_us,
         )
-        return [opened, request, answered, closed]
+        return [opened_of(said, head, seq, wall_us, mono_us), request, answered, closed]
 
     def _answer_of(self, call: PlainCall, response: PlainResponse, at_us: int) -> Answer | None:
         ident, raw = json_id(self._reading, call.id), bytes(call.id)
