@@ -13,19 +13,17 @@ import click
 from mcp_weir.cli.options import database, with_settings
 from mcp_weir.config import Settings
 from mcp_weir.errors import UsageError
+from mcp_weir.store.shapes.names import END_REASONS, FAULTS, LAYERS, OUTCOMES
 
 T = TypeVar("T")
 Command = Callable[..., Any]
-_OUTCOMES = ("running", "ok", "tool_error", "rpc_error", "http_error", "input_required", "cancelled", "client_aborted",
-             "upstream_aborted", "interrupted", "no_answer")
-_ENDS = ("client_delete", "idle_timeout", "lost", "replaced", "transport_closed")
 _FILTERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "service": (("--service",), {"help": "Only this service (upstream)."}),
     "client": (("--client",), {"help": "Only this client, by its label."}),
     "tool": (("--tool",), {"help": "Only calls of this tool."}),
     "method": (("--method",), {"help": "Only this JSON-RPC method."}),
-    "outcome": (("--outcome",), {"type": click.Choice(_OUTCOMES), "metavar": "OUTCOME",
-                                 "help": f"Only this one: {', '.join(_OUTCOMES)}."}),
+    "outcome": (("--outcome",), {"type": click.Choice(OUTCOMES), "metavar": "OUTCOME",
+                                 "help": f"Only this one: {', '.join(OUTCOMES)}."}),
     "errors": (("--errors",), {"is_flag": True, "help": "Only failures."}),
     "session": (("--session",), {"metavar": "ID", "help": "Only this session: its key or how it begins."}),
     "slow_ms": (("--slow", "slow_ms"), {"type": click.FloatRange(0), "metavar": "MS",
@@ -34,14 +32,14 @@ _FILTERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "principal": (("--user", "principal"), {"help": "Only this user: the key's hex digits, or the kept name."}),
     "status": (("--status",), {"type": click.Choice(["active", "idle", "ended"]), "help": "Only such sessions."}),
     "era": (("--era",), {"type": click.Choice(["legacy", "modern", "unknown"]), "help": "Only this era of MCP."}),
-    "end_reason": (("--end-reason",), {"type": click.Choice(_ENDS), "metavar": "REASON",
-                                       "help": f"Only what ended so: {', '.join(_ENDS)}."}),
+    "end_reason": (("--end-reason",), {"type": click.Choice(END_REASONS), "metavar": "REASON",
+                                       "help": f"Only what ended so: {', '.join(END_REASONS)}."}),
     "ghosts": (("--ghosts/--no-ghosts",), {"default": None, "help": "Only sessions without a call, or with."}),
     "kind": (("--kind",), {"type": click.Choice(["get", "sse", "listen", "resumed"]), "help": "Only such streams."}),
     "open": (("--open/--closed", "open_"), {"default": None, "help": "Only streams that are open, or closed."}),
-    "layer": (("--layer",), {"type": click.Choice(["connection", "http", "rpc", "tool"]),
+    "layer": (("--layer",), {"type": click.Choice(LAYERS),
                                "help": "Only what failed there."}),
-    "fault": (("--fault",), {"type": click.Choice(["client", "server", "network", "weir"]),
+    "fault": (("--fault",), {"type": click.Choice(FAULTS),
                                "help": "Only what is their fault."}),
 }
 

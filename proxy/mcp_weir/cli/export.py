@@ -38,7 +38,7 @@ def export(asked: Asked, kind: str, output: str, append: bool, force: bool, **sa
     async def copy(conn: Any) -> int:
         expected = (await reads.totals(conn, type(window).of(window.since, window.until), where)).requests
         with done.showing(expected), _open(path, append) as out:
-            with _closing(formats.sink(kind, out, reads.EXPORTED, appending=appending)) as sink:
+            with contextlib.closing(formats.sink(kind, out, reads.EXPORTED, appending=appending)) as sink:
                 async with contextlib.aclosing(reads.export(conn, window, where)) as batches:
                     async for found in batches:
                         rows = (found if mark is None else mark.behind(found))[: asked.limit - done.rows]
@@ -65,18 +65,6 @@ def _window(asked: Asked, last: Any) -> Any:
     given = click.get_current_context().get_parameter_source("since") is click.core.ParameterSource.COMMANDLINE
     window = ask.exactly(asked.since if given else _iso(last), asked.until)
     return dataclasses.replace(window, since=max(last, window.since))
-
-
-@contextlib.contextmanager
-def _closing(sink: Any) -> Any:
-    """A sink whose file is whole even where the export is cut: Parquet keeps its table of contents at the end."""
-    try:
-        yield sink
-    except BaseException:
-        with contextlib.suppress(Exception):
-            sink.close()
-        raise
-    sink.close()
 
 
 def _check(path: Path | None, kind: str, append: bool, force: bool) -> None:

@@ -4,9 +4,9 @@ import dataclasses
 
 from mcp_weir.dashboard.filters import Param
 from mcp_weir.dashboard.page import Ask, Page
-from mcp_weir.dashboard.pages.requests import FAULTS, LAYERS, OUTCOMES
 from mcp_weir.store import reads
 from mcp_weir.store.shapes import ErrorGroup, Point, Totals
+from mcp_weir.store.shapes.names import FAULTS, LAYERS, OUTCOMES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,8 @@ from mcp_weir.errors import UsageError
 from mcp_weir.store import reads
 from mcp_weir.store.shapes import Page as Piece
 from mcp_weir.store.shapes import RequestDetail, RequestRow
+from mcp_weir.store.shapes.names import FAULTS, LAYERS, OUTCOMES
 
-OUTCOMES = (
-    "running", "ok", "tool_error", "rpc_error", "http_error", "input_required", "cancelled", "client_aborted",
-    "upstream_aborted", "interrupted", "no_answer",
-)
-LAYERS = ("connection", "http", "rpc", "tool")
-FAULTS = ("client", "server", "network", "weir")
 _SORTS = tuple(f"-{name}" for name in reads.REQUEST_SORTS) + reads.REQUEST_SORTS
 _LIMIT = 50
 

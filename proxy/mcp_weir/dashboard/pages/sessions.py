@@ -9,6 +9,7 @@ from mcp_weir.dashboard.waterfall import Waterfall, scale
 from mcp_weir.store import reads
 from mcp_weir.store.shapes import Page as Piece
 from mcp_weir.store.shapes import SessionDetail, SessionSummary
+from mcp_weir.store.shapes.names import END_REASONS
 
 _SORTS = tuple(f"-{name}" for name in reads.SESSION_SORTS) + reads.SESSION_SORTS
 _LIMIT, _TIMELINE_LIMIT = 50, 100
@@ -61,7 +62,7 @@ PAGES = (
             Param("client", "Client"),
             Param("principal", "User: the key's first digits or the name"),
             Param("text", "Text in names"),
-            Param("end", "End reason", ("client_delete", "idle_timeout", "lost", "replaced", "transport_closed")),
+            Param("end", "End reason", END_REASONS),
             Param("source", "What the session stands on",
                   ("header", "endpoint", "handle", "principal", "client", "request")),
             Param("protocol", "Protocol version"),
